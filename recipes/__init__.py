@@ -1,0 +1,1 @@
+"""The cookbook: one short file per recipe, run by `recipes.engine`."""

@@ -1,0 +1,182 @@
+"""The recipe: frozen, validated records and nothing else.
+
+A recipe is data. Each record is a pydantic dataclass: a wrong type or an unknown field is refused when it is
+built, whether it comes from Python, JSON, YAML or the command line. This module imports no framework, so that
+`edgezoo --help` stays quick.
+"""
+
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+record = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@record
+class Data:
+    """Where the examples come from and how they are split."""
+
+    source: str = "digits"
+    """`digits`, a name from `edgezoo data list`, a folder of class folders, an `.npz` or a `.csv` file."""
+    size: Annotated[int, Field(ge=4, le=2048)] | None = None
+    """Height and width in pixels that images are resized to; None keeps the size of the first image."""
+    color: Literal["auto", "grey", "rgb"] = "auto"
+    """Channels: `auto` takes grey when every image is grey."""
+    validation: Fraction = 0.15
+    """Share of the examples held out to choose on (stratified), where the source brings no validation split."""
+    test: Fraction = 0.15
+    """Share of the examples held out to report on (stratified), where the source brings no test split."""
+    limit: Count | None = None
+    """At most so many training examples a class (seeded); None takes all."""
+    normalize: Literal["unit", "standard"] = "unit"
+    """`unit`: pixel / 255. `standard`: then minus the mean, over the deviation, of the training split."""
+    balance: Literal["none", "weights"] = "none"
+    """`weights` weighs each class by total / (classes * count) in the loss."""
+    on_bad: Literal["fail", "skip"] = "fail"
+    """What an unreadable image does: stop with its name, or leave it out and list it in the report."""
+    label: str = "label"
+    """CSV: the column with the class."""
+    seed: int = 0
+    """Seed of the split; apart from the training seed so that seeds compare on the same split."""
+
+
+@record
+class Model:
+    """Which architecture of the zoo, with what changed in its spec."""
+
+    name: str = "resnet8"
+    """A name from `edgezoo list models`."""
+    width: Positive | None = None
+    """Replaces the spec's width (channels of the first stage, or a multiplier: see the family)."""
+    dropout: Fraction | None = None
+    """Replaces the spec's dropout before the head."""
+    spec: dict[str, Any] = field(default_factory=dict)
+    """Any further field of the spec, as JSON: `--model.spec '{"depths": [2, 2, 2]}'`."""
+
+
+@record
+class Augment:
+    """What the model sees in place of the plain image; everything off by default."""
+
+    flip: bool = False
+    """Mirror left and right, half the time."""
+    translate: Fraction = 0.0
+    """Largest shift, as a share of height and width."""
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
+    """Largest rotation, in degrees."""
+    zoom: Fraction = 0.0
+    """Largest change of scale: 0.1 draws from 0.9 to 1.1."""
+    brightness: Fraction = 0.0
+    """Largest brightness shift, as a share of the pixel range."""
+    contrast: Fraction = 0.0
+    """Largest change of contrast: 0.2 draws from 0.8 to 1.2."""
+    mixup: NonNegative = 0.0
+    """Alpha of MixUp's Beta(alpha, alpha); 0 is off."""
+    cutmix: NonNegative = 0.0
+    """Alpha of CutMix's Beta(alpha, alpha); 0 is off. With both on, each batch draws one."""
+
+
+@record
+class Train:
+    """How the model is trained."""
+
+    epochs: Count = 30
+    batch_size: Count = 64
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """`sgd` has Nesterov momentum 0.9."""
+    lr: Positive = 2e-3
+    """Peak learning rate."""
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    """`cosine` falls to zero; `step` divides by ten at 50 % and 75 % of training."""
+    warmup: Fraction = 0.05
+    """Share of the updates over which the rate rises linearly from zero."""
+    weight_decay: NonNegative = 1e-4
+    """Decoupled weight decay; biases and normalisation are left out."""
+    label_smoothing: Fraction = 0.0
+    ema: Fraction = 0.0
+    """Momentum of the exponential moving average of the weights; 0 is off. The average is what is judged and kept."""
+    clip: NonNegative = 0.0
+    """Largest global norm of the gradient; 0 is off."""
+    accumulate: Count = 1
+    """Batches whose gradients are averaged before one update."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Epochs without a better validation score after which training stops; 0 is off."""
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
+    """`auto` is mixed_float16 on a GPU and float32 on a CPU, where mixing is slower."""
+    steps_per_execution: Annotated[int, Field(ge=0)] = 0
+    """Batches a call of the compiled step; 0 chooses: as many as keep progress smooth."""
+    seed: int = 0
+    """Seed of the weights, the order and the augmentation."""
+
+
+@record
+class Compress:
+    """How the trained model is made smaller before export."""
+
+    quantize_aware: bool = False
+    """Fine-tune with fake quantization, so that the int8 file carries trained ranges."""
+    epochs: Count = 4
+    """Epochs of that fine-tuning."""
+    lr: Positive = 1e-4
+    """Its learning rate."""
+
+
+@record
+class Export:
+    """The file for the device."""
+
+    quantize: Literal["int8", "float16", "dynamic", "none"] = "int8"
+    """`int8` is integer throughout, input and output too; `dynamic` has int8 weights; `none` is float32."""
+    calibration: Count = 256
+    """Training images that set the activation ranges of a post-training int8 file."""
+
+
+@record
+class Gate:
+    """What the exported file must hold, or the run fails."""
+
+    max_drop: NonNegative | None = 0.02
+    """Most accuracy (a share: 0.01 is one point) the file may lose against the float model on the test split."""
+    min_accuracy: Fraction | None = None
+    """Least accuracy of the file on the test split."""
+    max_bytes: Count | None = None
+    """Largest file."""
+    full_integer: bool = False
+    """Refuse a file with any float tensor."""
+
+
+@record
+class Recipe:
+    """Everything a run needs; `recipe.json` in the run folder is this, resolved."""
+
+    name: str = "recipe"
+    """Runs are kept as `OUTPUT/NAME-001`, `-002`, …"""
+    data: Data = Data()
+    model: Model = Model()
+    augment: Augment = Augment()
+    train: Train = Train()
+    compress: Compress = Compress()
+    export: Export = Export()
+    gate: Gate = Gate()
+    output: str = "runs"
+    """Folder of the runs."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        if not self.name or any(c in self.name for c in "/\\\0") or self.name.startswith("."):
+            raise ValueError(f"name {self.name!r} cannot be a folder name")
+        if self.compress.quantize_aware and self.export.quantize != "int8":
+            raise ValueError(
+                "compress.quantize_aware trains int8 ranges, so export.quantize must be 'int8', "
+                f"not {self.export.quantize!r}"
+            )
+        if self.data.validation + self.data.test >= 1.0:
+            raise ValueError("data.validation + data.test must be below 1, or nothing is left to train on")
+        return self
