@@ -5,18 +5,38 @@ built, whether it comes from Python, JSON, YAML or the command line. This module
 `edgezoo --help` stays quick.
 """
 
+import json
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
+import tyro
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 record = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+
+
+Json = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="JSON",
+    instance_from_str=lambda words: _object(words[0]),
+    is_instance=lambda value: isinstance(value, dict),
+    str_from_instance=lambda value: [json.dumps(value)],
+)
+"""How the command line reads and shows a dictionary."""
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"{text!r} is not a JSON object")
+    return value
 
 
 @record
@@ -29,9 +49,9 @@ class Data:
     """Height and width in pixels that images are resized to; None keeps the size of the first image."""
     color: Literal["auto", "grey", "rgb"] = "auto"
     """Channels: `auto` takes grey when every image is grey."""
-    validation: Fraction = 0.15
+    validation: Share = 0.15
     """Share of the examples held out to choose on (stratified), where the source brings no validation split."""
-    test: Fraction = 0.15
+    test: Share = 0.15
     """Share of the examples held out to report on (stratified), where the source brings no test split."""
     limit: Count | None = None
     """At most so many training examples a class (seeded); None takes all."""
@@ -57,7 +77,7 @@ class Model:
     """Replaces the spec's width (channels of the first stage, or a multiplier: see the family)."""
     dropout: Fraction | None = None
     """Replaces the spec's dropout before the head."""
-    spec: dict[str, Any] = field(default_factory=dict)
+    spec: Annotated[dict[str, Any], Json] = field(default_factory=dict)
     """Any further field of the spec, as JSON: `--model.spec '{"depths": [2, 2, 2]}'`."""
 
 

@@ -1,0 +1,99 @@
+"""A finished run once more: judged anew, or exported in another number format."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+from rich.table import Table
+
+import compress
+from recipes.engine import data, runs, stages
+from recipes.engine.errors import UserError
+from recipes.engine.evaluate import evaluate
+from recipes.engine.predict import keras_predict, lite_predict
+from recipes.engine.preprocess import Preprocess
+from recipes.engine.progress import console
+from recipes.engine.records import Recipe
+from recipes.engine.results import Examples, Subset
+
+
+def evaluate_again(folder: Path, source: str | None) -> None:
+    """Print accuracy, loss and macro F1 of each model file of a run, on validation and test data.
+
+    Args:
+        folder: the run's folder.
+        source: another data source with the same classes, of which all examples are judged; None is the run's own.
+
+    Raises:
+        UserError: the run is not finished, or the source has other classes.
+    """
+    recipe = runs.read_recipe(folder)
+    models = {"model.keras": keras_predict(folder / "model.keras")}
+    if (folder / "model.tflite").exists():
+        models["model.tflite"] = lite_predict(folder / "model.tflite")
+    prepared = models["model.keras"][1]
+    splits = subsets(fitting(recipe, prepared, source), whole=source is not None)
+    table = Table("model", "split", "examples", "accuracy", "loss", "macro F1")
+    for name, (predict, normalise) in models.items():
+        for split, subset in splits.items():
+            result = evaluate(predict, subset, normalise, split=split)
+            f1 = sum(score.f1 for score in result.classes) / len(result.classes)
+            table.add_row(
+                name, split, str(result.examples), f"{result.accuracy:.4f}", f"{result.loss:.4f}", f"{f1:.4f}"
+            )
+    console.print(table)
+
+
+def fitting(recipe: Recipe, prepared: Preprocess, source: str | None) -> Examples:
+    """The run's data, or `source` brought to the size and channels that the model was trained with.
+
+    Raises:
+        UserError: its classes are not the model's.
+    """
+    record = recipe.data
+    if source is not None:
+        color = "grey" if prepared.channels == 1 else "rgb"
+        record = dataclasses.replace(record, source=source, color=color, limit=None)
+        if prepared.height == prepared.width:
+            record = dataclasses.replace(record, size=prepared.height)
+    examples = data.load(record)
+    if examples.classes != prepared.classes:
+        raise UserError(
+            f"{record.source} has the classes {', '.join(examples.classes)}; the model was trained on "
+            f"{', '.join(prepared.classes)}"
+        )
+    return examples
+
+
+def subsets(examples: Examples, *, whole: bool) -> dict[str, Subset]:
+    """What is judged: validation and test of the run's own data, every split of another source."""
+    splits = examples.splits()
+    return splits if whole else {name: splits[name] for name in ("validation", "test")}
+
+
+def export_again(folder: Path, quantize: str, path: Path) -> None:
+    """Export the model of a run to `path` and verify it on the test split.
+
+    Raises:
+        UserError: the run is not finished.
+        compress.CompressError: the model cannot be exported so.
+    """
+    recipe = runs.read_recipe(folder)
+    trained = folder / "model.keras"
+    if quantize == "int8" and (folder / "model_qat.keras").exists():
+        trained = folder / "model_qat.keras"
+    _, prepared = keras_predict(trained)
+    model = keras.models.load_model(trained)
+    examples = fitting(recipe, prepared, None)
+    artifact = compress.export(
+        model,
+        path,
+        quantize=quantize,
+        calibration=stages.calibration(recipe, examples, prepared),
+        metadata=stages.metadata(recipe, prepared, summary=runs.read_manifest(folder)["summary"]),
+    )
+    checked = compress.verify(artifact, model, stages.batches(examples.test, prepared))
+    console.print(
+        f"{path}: {artifact.bytes / 1024:.1f} KiB, test accuracy {checked.lite_score:.2%}, agrees with "
+        f"{trained.name} on {checked.agreement:.2%} of {checked.samples} test images, {checked.latency_ms:.3f} ms"
+    )

@@ -1,0 +1,73 @@
+"""What `edgezoo list` and `edgezoo data list` print."""
+
+import ast
+import json
+from pathlib import Path
+from typing import Literal
+
+from rich.table import Table
+
+from recipes.engine import runs
+from recipes.engine.progress import console
+from recipes.engine.recipe_file import cookbook
+
+
+def show(what: Literal["all", "recipes", "models", "runs", "data"], output: Path) -> None:
+    """Print one kind, or all of them."""
+    kinds = {"recipes": recipes, "models": models, "data": data}
+    for kind, function in kinds.items():
+        if what in ("all", kind):
+            function()
+    if what in ("all", "runs"):
+        finished(output)
+
+
+def recipes() -> None:
+    """The cookbook, with the first line of each docstring."""
+    table = Table("recipe", "what it does", title="recipes", title_justify="left")
+    for name, path in cookbook().items():
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        table.add_row(name, text.split("\n")[0])
+    console.print(table)
+
+
+def models() -> None:
+    """The zoo's models."""
+    import zoo
+
+    table = Table("model", "family", title="models", title_justify="left")
+    for name in zoo.list_models():
+        table.add_row(name, type(zoo.spec(name)).__name__.removesuffix("Spec"))
+    console.print(table)
+
+
+def finished(output: Path) -> None:
+    """The runs below `output`, with their results."""
+    table = Table("run", "status", "float", "exported", "size", "started", title="runs", title_justify="left")
+    for folder in runs.find(output):
+        try:
+            about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            metrics = folder / "metrics.json"
+            figures = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {}
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            about, figures = {"status": "damaged", "started": ""}, {}
+        lite = figures.get("lite") or {}
+        table.add_row(
+            str(folder),
+            str(about.get("status", "damaged")),
+            f"{figures['test']['accuracy']:.2%}" if figures else "",
+            f"{lite['accuracy']:.2%} {lite['quantize']}" if lite else "",
+            f"{lite['bytes'] / 1024:.1f} KiB" if lite else "",
+            str(about.get("started", "")),
+        )
+    console.print(table)
+
+
+def data() -> None:
+    """The named data sets."""
+    from recipes.engine import datasets
+
+    table = Table("data set", "what", "licence", "size", "packaged as", title="data sets", title_justify="left")
+    for card in datasets.table():
+        table.add_row(card.name, card.description, card.licence, f"{card.bytes / 1e6:.1f} MB", "")
+    console.print(table)

@@ -1,0 +1,98 @@
+"""`edgezoo new`: look at the user's data once and write a recipe that suits it."""
+
+import importlib.util
+import keyword
+from pathlib import Path
+
+from recipes.engine import data
+from recipes.engine.errors import UserError
+from recipes.engine.files import write_text
+from recipes.engine.records import Data
+from recipes.engine.results import Examples
+
+TEMPLATE = '''"""{title}
+
+Task: tell apart {classes}.
+Data: {source}: {counts} images to train on, {validation} to choose on, {test} to report on.
+Result: none yet; run `edgezoo run {file}` and write it here.
+"""
+
+from recipes.engine import Augment, Compress, Data, Export, Gate, Model, Recipe, Train, main
+
+recipe = Recipe(
+    name={name!r},
+    data=Data(
+        source={source!r},
+        size={size},  # pixels; larger sees more and is slower
+        color={color!r},
+        balance={balance!r},
+    ),
+    model=Model(name={model!r}),  # `edgezoo list models` shows the others
+    augment=Augment(
+        flip=False,  # True where a mirrored picture is still the same thing
+        translate=0.1,
+        rotate=10.0,
+        zoom=0.1,
+        brightness=0.1,
+        contrast=0.1,
+    ),
+    train=Train(epochs={epochs}, batch_size={batch_size}, lr=2e-3),
+    compress=Compress(quantize_aware=False),  # True trains through the rounding of int8
+    export=Export(quantize="int8"),
+    gate=Gate(max_drop=0.02),  # the file may lose two points of test accuracy
+)
+
+if __name__ == "__main__":
+    main(recipe)
+'''
+
+
+def write_recipe(name: str, source: Path, *, force: bool = False) -> Path:
+    """Write `NAME.py` into the current folder.
+
+    Args:
+        name: of the recipe.
+        source: folder of class folders, `.npz` or `.csv`; loaded once, so that its faults show now.
+        force: replace an existing file.
+
+    Raises:
+        UserError: the name cannot be a recipe's, the file exists, or the data has a fault.
+    """
+    stem = name.removesuffix(".py")
+    if not stem.isidentifier() or keyword.iskeyword(stem):
+        raise UserError(f"{name!r} cannot name a recipe: use letters, digits and underscores, and no digit first")
+    if importlib.util.find_spec(stem) is not None and not Path(f"{stem}.py").exists():
+        raise UserError(f"{stem!r} is the name of an installed Python module, which {stem}.py would hide; choose another")
+    path = Path(f"{stem}.py")
+    if path.exists() and not force:
+        raise UserError(f"{path} exists; choose another name, or replace it with --force")
+    examples = data.load(Data(source=str(source)))
+    write_text(path, text(stem, source, examples))
+    for note in examples.notes:
+        print(f"note: {note}")
+    return path
+
+
+def text(name: str, source: Path, examples: Examples) -> str:
+    """The recipe's text: size, model and epochs by what the data is."""
+    height, width, channels = examples.shape
+    count = len(examples.train)
+    weights = data.class_weights(examples.train.labels, len(examples.classes))
+    shown = ", ".join(examples.classes[:6]) + (f" and {len(examples.classes) - 6} more" if len(examples.classes) > 6 else "")
+    batch_size = 64 if count >= 1000 else 32 if count >= 200 else 16
+    return TEMPLATE.format(
+        title=f"{name}: {len(examples.classes)} classes of images, from {source.name} to a device.",
+        classes=shown.replace("\\", "\\\\").replace('"', "'"),
+        source=str(source),
+        counts=count,
+        validation=len(examples.validation),
+        test=len(examples.test),
+        file=f"{name}.py",
+        name=name,
+        size=max(height, width) if height == width or max(height, width) <= 224 else 224,
+        color="grey" if channels == 1 else "rgb",
+        balance="weights" if weights.max() / weights.min() >= 2 else "none",
+        model="resnet8" if max(height, width) <= 40 else "mobilenet_v2_050",
+        epochs=min(max(round(60_000 / count), 10), 60),
+        batch_size=batch_size,
+    )

@@ -1,0 +1,65 @@
+"""Examples as PNG files in memory, for the report and for TensorBoard."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+
+def picture(image: np.ndarray) -> Image.Image:
+    """A Pillow image of one uint8 example `(height, width, channels)`.
+
+    One, three and four channels are grey, RGB and RGBA; of any other number the first is shown.
+    """
+    channels = image.shape[-1]
+    return Image.fromarray(image if channels in (3, 4) else image[..., 0])
+
+
+def png(image: Image.Image) -> bytes:
+    """The bytes of its PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def data_uri(example: np.ndarray, *, longest: int) -> str:
+    """An example as `data:image/png;base64,…`, at most `longest` pixels on its longer side.
+
+    Small examples keep every pixel. Larger ones with colours get a palette of 256, which makes the page three
+    times smaller and cannot be seen at this size.
+    """
+    image = picture(example)
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    if image.mode == "RGB" and max(image.size) > 32:
+        image = image.quantize(256)
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
+
+
+def heat_map(matrix: np.ndarray, classes: tuple[str, ...]) -> Image.Image:
+    """A confusion matrix as a picture: shade is the share of the row; counts where there is room for them.
+
+    Args:
+        matrix: counts `(classes, classes)`, row is the truth, column the answer.
+        classes: their names.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    count = len(classes)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = min(max(4.0, 0.42 * count + 2.0), 14.0)
+    figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot(xlabel="answer", ylabel="truth")
+    axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
+    names = [name.replace("$", r"\$") for name in classes]
+    size = 9 if count <= 30 else 5
+    axes.set_xticks(range(count), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), names, fontsize=size)
+    if count <= 30:
+        for row, column in np.argwhere(matrix):
+            ink = "white" if share[row, column] > 0.5 else "black"
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8, color=ink)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

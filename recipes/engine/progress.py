@@ -1,0 +1,43 @@
+"""Long work shows progress: a bar in a terminal, a line an epoch elsewhere."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class Progress:
+    """Progress of one training phase of `epochs` epochs."""
+
+    def __init__(self, phase: str, epochs: int) -> None:
+        self.phase, self.epochs, self.done = phase, epochs, 0
+        self.bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}  loss {task.fields[loss]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task(phase, total=epochs, epoch=1, epochs=epochs, loss="")
+        self.bar.start()
+
+    def step(self, step: int, steps: int, loss: float) -> None:
+        """After `step` of the epoch's `steps` batches."""
+        self.bar.update(self.task, completed=self.done + step / steps, loss=f"{loss:.4f}")
+
+    def epoch(self, number: int, values: dict[str, float], *, best: bool) -> None:
+        """After epoch `number` (from 1): print its line."""
+        self.done = number
+        self.bar.update(self.task, completed=number, epoch=min(number + 1, self.epochs))
+        console.print(
+            f"{self.phase} {number:>3}/{self.epochs}  "
+            f"loss {values['loss']:.4f}  accuracy {values['accuracy']:.4f}  "
+            f"validation loss {values['val_loss']:.4f}  accuracy {values['val_accuracy']:.4f}  "
+            f"{values['seconds']:.1f} s{'  best' if best else ''}"
+        )
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        self.bar.stop()

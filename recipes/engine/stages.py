@@ -1,0 +1,210 @@
+"""The stages between data and report, each a plain function from records to the next record."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import compress
+import zoo
+from recipes.engine import data, preprocess, train
+from recipes.engine.errors import UserError
+from recipes.engine.evaluate import evaluate
+from recipes.engine.files import whole, write_json
+from recipes.engine.preprocess import Preprocess
+from recipes.engine.progress import console
+from recipes.engine.records import Model, Recipe, Train
+from recipes.engine.results import Evaluation, Examples, History, Subset
+
+
+@dataclasses.dataclass(frozen=True)
+class Shipped:
+    """The file for the device and its float32 twin, both run on the test split beside their Keras models."""
+
+    artifact: compress.Artifact
+    verification: compress.Verification
+    float_artifact: compress.Artifact
+    float_verification: compress.Verification
+
+
+def spec(model: Model) -> zoo.Spec:
+    """The zoo's spec with the recipe's changes."""
+    base = zoo.spec(model.name)
+    known = {field.name: field for field in dataclasses.fields(base)}
+    changes = {**model.spec}
+    for name in ("width", "dropout"):
+        value = getattr(model, name)
+        if value is not None:
+            changes[name] = type(getattr(base, name))(value)
+    for name, value in changes.items():
+        if name not in known:
+            raise UserError(f"model.spec: {model.name} has no field {name!r}; it has {', '.join(known)}")
+        changes[name] = tuple(value) if isinstance(value, list) else value
+    return dataclasses.replace(base, **changes)
+
+
+def class_weights(recipe: Recipe, examples: Examples) -> np.ndarray | None:
+    """One weight a class where the recipe balances by weights."""
+    if recipe.data.balance == "none":
+        return None
+    return data.class_weights(examples.train.labels, len(examples.classes))
+
+
+def build(recipe: Recipe, examples: Examples) -> keras.Model:
+    """A new model with seeded weights, in the recipe's precision."""
+    keras.utils.set_random_seed(recipe.train.seed)
+    keras.config.set_dtype_policy(precision(recipe.train))
+    try:
+        return zoo.build(spec(recipe.model), input_shape=examples.shape, classes=len(examples.classes))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def precision(record: Train) -> str:
+    """`auto` mixes on a GPU only: on a CPU mixed precision is slower."""
+    if record.precision != "auto":
+        return record.precision
+    import tensorflow as tf
+
+    return "mixed_float16" if tf.config.list_physical_devices("GPU") else "float32"
+
+
+def trained(
+    model: keras.Model, recipe: Recipe, examples: Examples, prepared: Preprocess, folder: Path
+) -> tuple[keras.Model, History]:
+    """The trained float model, kept as `model.keras`."""
+    return phase(
+        model,
+        folder / "model.keras",
+        recipe=recipe,
+        settings=recipe.train,
+        examples=examples,
+        prepared=prepared,
+        name="train",
+    )
+
+
+def compressed(
+    model: keras.Model, recipe: Recipe, examples: Examples, prepared: Preprocess, folder: Path
+) -> tuple[keras.Model, tuple[History, ...]]:
+    """The model that is exported: fine-tuned with fake quantization where the recipe says so, kept as `model_qat.keras`."""
+    if not recipe.compress.quantize_aware:
+        return model, ()
+    settings = train.fine_tuning(recipe.train, epochs=recipe.compress.epochs, lr=recipe.compress.lr)
+    keras.utils.set_random_seed(settings.seed)
+    small = compress.quantize_aware(model, calibration=list(calibration(recipe, examples, prepared)))
+    small, history = phase(
+        small,
+        folder / "model_qat.keras",
+        recipe=recipe,
+        settings=settings,
+        examples=examples,
+        prepared=prepared,
+        name="quantize",
+    )
+    return small, (history,)
+
+
+def phase(
+    model: keras.Model,
+    path: Path,
+    *,
+    recipe: Recipe,
+    settings: Train,
+    examples: Examples,
+    prepared: Preprocess,
+    name: str,
+) -> tuple[keras.Model, History]:
+    """Train `model` into the file `path`, or read that file if the phase is already done."""
+    story = path.with_name(f"{name}.history.json")
+    if path.exists() and story.exists():
+        return keras.models.load_model(path), read_history(story)
+    history = train.fit(
+        model,
+        examples,
+        prepared,
+        train=settings,
+        augmentation=recipe.augment,
+        weights=class_weights(recipe, examples),
+        macs=zoo.macs(model),
+        folder=path.parent,
+        phase=name,
+    )
+    write_json(story, dataclasses.asdict(history))
+    with whole(path) as temporary:
+        model.save(temporary)
+        preprocess.attach(prepared, temporary)
+    (path.parent / f"{name}.checkpoint.npz").unlink()
+    return model, history
+
+
+def read_history(path: Path) -> History:
+    """The curves of a finished phase."""
+    return History(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def judge(model: keras.Model, examples: Examples, prepared: Preprocess) -> tuple[Evaluation, Evaluation]:
+    """The evaluations on validation and on test data."""
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        return np.asarray(model.predict(x, batch_size=128, verbose=0))
+
+    validation = evaluate(predict, examples.validation, prepared, split="validation")
+    return validation, evaluate(predict, examples.test, prepared, split="test")
+
+
+def calibration(recipe: Recipe, examples: Examples, prepared: Preprocess) -> Iterator[np.ndarray]:
+    """Batches of plain training images, drawn with the recipe's seed."""
+    count = min(recipe.export.calibration, len(examples.train))
+    chosen = np.random.default_rng(recipe.train.seed).permutation(len(examples.train))[:count]
+    for start in range(0, count, 32):
+        yield prepared(examples.train.images[chosen[start : start + 32]])
+
+
+def batches(subset: Subset, prepared: Preprocess) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A split as normalised batches with labels."""
+    for start in range(0, len(subset), 64):
+        yield prepared(subset.images[start : start + 64]), subset.labels[start : start + 64]
+
+
+def ship(
+    model: keras.Model,
+    small: keras.Model,
+    recipe: Recipe,
+    examples: Examples,
+    prepared: Preprocess,
+    folder: Path,
+    *,
+    summary: str,
+) -> Shipped:
+    """Export the file for the device and its float32 twin; run both on the test split beside their Keras models."""
+    console.print(f"export {recipe.export.quantize} and verify on {len(examples.test)} test images …")
+    about = metadata(recipe, prepared, summary=summary)
+    artifact = compress.export(
+        small,
+        folder / "model.tflite",
+        quantize=recipe.export.quantize,
+        calibration=calibration(recipe, examples, prepared),
+        metadata=about,
+    )
+    float_artifact = compress.export(model, folder / "model_float32.tflite", quantize="none", metadata=about)
+    return Shipped(
+        artifact=artifact,
+        verification=compress.verify(artifact, small, batches(examples.test, prepared)),
+        float_artifact=float_artifact,
+        float_verification=compress.verify(float_artifact, model, batches(examples.test, prepared)),
+    )
+
+
+def metadata(recipe: Recipe, prepared: Preprocess, *, summary: str) -> compress.Metadata:
+    """What the file says of itself: labels in order, and the normalisation of its input."""
+    return compress.Metadata(
+        name=recipe.name,
+        description=f"{summary} {recipe.model.name} by edgezoo; the outputs are logits.".strip(),
+        labels=prepared.classes,
+        mean=prepared.mean,
+        std=prepared.std,
+    )

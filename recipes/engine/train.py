@@ -1,0 +1,205 @@
+"""The training phase: compile, fit, keep the best, resume."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from recipes.engine import checkpoint, feed
+from recipes.engine.checkpoint import State
+from recipes.engine.errors import TrainingFailed
+from recipes.engine.preprocess import Preprocess
+from recipes.engine.progress import Progress
+from recipes.engine.records import Augment, Train
+from recipes.engine.results import Examples, History
+from recipes.engine.tensorboard import Log
+
+
+def schedule(train: Train, updates: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Learning rate over `updates` optimizer updates, after a linear warm-up.
+
+    `cosine` is Loshchilov & Hutter 2017, eq. 5, without restarts; `step` divides by ten at 50 % and 75 %, as
+    He et al. 2016, section 4.2, do on CIFAR-10.
+    """
+    warmup = round(train.warmup * updates)
+    if train.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else train.lr,
+            decay_steps=max(updates - warmup, 1),
+            warmup_target=train.lr if warmup else None,
+            warmup_steps=warmup,
+        )
+    boundaries, values = [], []
+    if warmup:
+        ramp = min(warmup, 20)
+        boundaries = [round(warmup * (i + 1) / ramp) for i in range(ramp)]
+        values = [train.lr * (i + 1) / (ramp + 1) for i in range(ramp)]
+    if train.schedule == "step":
+        later = [b for b in (updates // 2, updates * 3 // 4) if b > warmup]
+        boundaries += later
+        values += [train.lr * 0.1**i for i in range(len(later) + 1)]
+    else:
+        values.append(train.lr)
+    if not boundaries:
+        return train.lr
+    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
+
+
+def optimizer(train: Train, updates: int) -> keras.optimizers.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019) or SGD with Nesterov momentum 0.9, as the recipe says."""
+    rate = schedule(train, updates)
+    weight_decay = train.weight_decay or None
+    clip = train.clip or None
+    accumulate = train.accumulate if train.accumulate > 1 else None
+    use_ema, momentum = bool(train.ema), train.ema or 0.99
+    if train.optimizer == "adamw":
+        return keras.optimizers.AdamW(
+            rate,
+            weight_decay=weight_decay,
+            global_clipnorm=clip,
+            use_ema=use_ema,
+            ema_momentum=momentum,
+            gradient_accumulation_steps=accumulate,
+        )
+    return keras.optimizers.SGD(
+        rate,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=weight_decay,
+        global_clipnorm=clip,
+        use_ema=use_ema,
+        ema_momentum=momentum,
+        gradient_accumulation_steps=accumulate,
+    )
+
+
+def fit(
+    model: keras.Model,
+    examples: Examples,
+    preprocess: Preprocess,
+    *,
+    train: Train,
+    augmentation: Augment,
+    weights: np.ndarray | None,
+    macs: int,
+    folder: Path,
+    phase: str,
+) -> History:
+    """Train `model` in place; it ends with the weights of its best epoch on validation data.
+
+    After each epoch everything goes to `folder/phase.checkpoint.npz`. Where that file exists, training goes on from
+    it and ends with the weights that an uninterrupted run would have had.
+
+    Args:
+        model: gives logits `(batch, classes)`.
+        examples: trains on `train`, chooses on `validation`, never sees `test`.
+        preprocess: normalisation.
+        train: the recipe's training record.
+        augmentation: what is done to training images.
+        weights: one a class, or None.
+        macs: multiply-accumulates of one example, to group short steps.
+        folder: the run's folder.
+        phase: name of the phase, for files and curves.
+
+    Raises:
+        TrainingFailed: the loss became NaN or infinite.
+    """
+    path = folder / f"{phase}.checkpoint.npz"
+    plan = feed.plan(train, len(examples.train), macs)
+    adapted = optimizer(train, max(train.epochs * plan.steps // train.accumulate, 1))
+    adapted.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if len(v.shape) < 2])
+    model.compile(
+        optimizer=adapted,
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=train.label_smoothing),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        weighted_metrics=[],
+        steps_per_execution=plan.per_execution,
+    )
+    state, best = checkpoint.load(path, model) if path.exists() else (State(), [])
+    log = Log(folder / "tensorboard", phase, purge_step=state.epochs + 1)
+    keeper = Keeper(path, state, best, train=train, log=log, progress=Progress(phase, train.epochs))
+    # The averaged weights are swapped in for each validation; the keeper, first in the list, copies them there.
+    swap = [keras.callbacks.SwapEMAWeights()] if train.ema else []
+    try:
+        if not keeper.done(state):
+            model.fit(
+                feed.training(
+                    examples.train,
+                    preprocess,
+                    plan=plan,
+                    augmentation=augmentation,
+                    weights=weights,
+                    seed=train.seed,
+                    first_epoch=state.epochs,
+                    epochs=train.epochs,
+                ),
+                initial_epoch=state.epochs,
+                epochs=train.epochs,
+                steps_per_epoch=plan.steps,
+                validation_data=feed.judging(examples.validation, preprocess, batch_size=4 * train.batch_size),
+                callbacks=[keeper, *swap],
+                verbose=0,
+            )
+    finally:
+        keeper.progress.close()
+        log.close()
+    if keeper.failure:
+        raise TrainingFailed(keeper.failure)
+    model.set_weights(keeper.best)
+    stopped = f"no better score in {train.patience} epochs" if keeper.state.epochs < train.epochs else ""
+    return History(phase, keeper.state.curves, keeper.state.best_epoch, stopped)
+
+
+class Keeper(keras.callbacks.Callback):
+    """Follows a phase: curves, best weights, patience, NaN, and a checkpoint after each epoch."""
+
+    def __init__(
+        self, path: Path, state: State, best: list[np.ndarray], *, train: Train, log: Log, progress: Progress
+    ) -> None:
+        super().__init__()
+        self.path, self.state, self.best = path, state, best
+        self.train, self.log, self.progress = train, log, progress
+        self.failure = ""
+        self._judged: list[np.ndarray] = []
+
+    def done(self, state: State) -> bool:
+        """Whether nothing is left to train."""
+        return state.epochs >= self.train.epochs or bool(self.train.patience and state.waited >= self.train.patience)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._started = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        loss = float((logs or {})["loss"])
+        if not np.isfinite(loss):
+            self.failure = (
+                f"the loss became {loss} in epoch {self.state.epochs + 1}; lower train.lr (it is {self.train.lr:g}) "
+                "or bound the gradient with train.clip=1"
+            )
+            self.model.stop_training = True
+        self.progress.step(batch + 1, self.params.get("steps") or 1, loss)
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        self._judged = [np.array(value) for value in self.model.get_weights()]
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if self.failure:
+            return
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        values["learning_rate"] = float(self.model.optimizer.learning_rate)
+        values["seconds"] = time.monotonic() - self._started
+        self.state = self.state.after((values["val_accuracy"], -values["val_loss"]), values)
+        if self.state.waited == 0:
+            self.best = self._judged
+        checkpoint.save(self.path, self.model, self.best, self.state)
+        self.log.scalars(self.state.epochs, values)
+        self.progress.epoch(self.state.epochs, values, best=self.state.waited == 0)
+        if self.done(self.state):
+            self.model.stop_training = True
+
+
+def fine_tuning(train: Train, *, epochs: int, lr: float) -> Train:
+    """The training record of a later phase: same data and batches, fewer epochs, a smaller rate, every epoch run."""
+    return replace(train, epochs=epochs, lr=lr, schedule="cosine", warmup=0.0, patience=0, ema=0.0)

