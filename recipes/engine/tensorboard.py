@@ -30,8 +30,8 @@ class Log:
     """The log of one phase of a run.
 
     Each event is on the disk when its method returns. Whatever an earlier log wrote to the same phase at
-    `purge_step` or later no longer counts (TensorBoard's `SessionLog.START`): a run that resumes at epoch k passes
-    k, and no step shows twice; a log that starts anew, at the default 0, replaces the earlier one.
+    `purge_step` or later no longer counts (TensorBoard's `SessionLog.START`): a run that resumes at epoch k
+    passes k, and no step shows twice; a log that starts anew, at the default 0, replaces the earlier one.
 
     Args:
         folder: the run's `tensorboard` folder; made when first written to.
@@ -46,7 +46,7 @@ class Log:
         self._files: dict[str, BinaryIO] = {}
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """One point of each curve; `val_loss` goes beside `loss`, as `epoch_loss` of the sub-run `validation`."""
+        """One point of each curve; `val_loss` is `epoch_loss` of the sub-run `validation`."""
         for name, value in values.items():
             run = "validation" if name.startswith("val_") else "train"
             self._write(run, step, scalar_pb(f"epoch_{name.removeprefix('val_')}", value))
@@ -57,12 +57,12 @@ class Log:
         self._pictures(tag, step, (width, height), [png(picture(image)) for image in images])
 
     def confusion(self, matrix: np.ndarray, classes: tuple[str, ...], step: int) -> None:
-        """The confusion matrix as a picture: counts `(classes, classes)`, row is the truth, column the answer."""
+        """A confusion matrix as a picture: counts `(classes, classes)`, row is the truth, column the answer."""
         figure = heat_map(matrix, classes)
         self._pictures("confusion matrix", step, figure.size, [png(figure)])
 
     def hparams(self, values: dict[str, str | int | float | bool], metrics: dict[str, float]) -> None:
-        """One row of the HPARAMS table: what was chosen and what came out. A second call replaces the first."""
+        """One row of the HPARAMS table: what was chosen, what came out. A second call replaces the first."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with whole(self._folder / "events.out.tfevents.hparams") as temporary, temporary.open("wb") as stream:
             events = [Event(summary=scalar_pb(name, value)) for name, value in metrics.items()]
