@@ -1,0 +1,96 @@
+"""Layers that have a simpler equivalent, which the integer runtime knows.
+
+Each replacement computes the same function in float; it only gives every intermediate result a place for a
+fake-quant, and every kernel the shape that the converter quantizes per channel.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+Chain = list[tuple[Any, list[np.ndarray]]]
+
+
+def expand(layer: Any) -> Chain:
+    """The layers, with their weights, that stand for `layer` one after the other; empty to keep it as it is.
+
+    - An activation inside a layer becomes a layer of its own.
+    - SeparableConv becomes a depthwise and a 1x1 convolution.
+    - Convolutions over series become 2-D convolutions over images of height 1 (the converter rejects per-channel
+      fake-quant on a 3-D kernel).
+    """
+    kind = type(layer).__name__
+    if not type(layer).__module__.startswith("keras.") or getattr(layer, "data_format", None) == "channels_first":
+        return []
+    if kind in ("SeparableConv1D", "SeparableConv2D"):
+        return _separable(layer)
+    if kind in ("Conv1D", "DepthwiseConv1D"):
+        return _series(layer)
+    if kind in ("Conv2D", "DepthwiseConv2D", "Dense") and layer.activation is not keras.activations.linear:
+        plain = type(layer).from_config({**layer.get_config(), "activation": "linear"})
+        return [(plain, layer.get_weights()), *_activation(layer)]
+    return []
+
+
+def _activation(layer: Any) -> Chain:
+    if layer.activation is keras.activations.linear:
+        return []
+    return [(keras.layers.Activation(layer.activation, name=f"{layer.name}_activation"), [])]
+
+
+def _separable(layer: Any) -> Chain:
+    config, weights = layer.get_config(), layer.get_weights()
+    shared = {"dtype": config["dtype"], "trainable": config["trainable"]}
+    one = "1D" in type(layer).__name__
+    depthwise = getattr(keras.layers, "DepthwiseConv1D" if one else "DepthwiseConv2D")(
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        depth_multiplier=layer.depth_multiplier,
+        dilation_rate=layer.dilation_rate,
+        use_bias=False,
+        depthwise_regularizer=layer.depthwise_regularizer,
+        name=f"{layer.name}_depthwise",
+        **shared,
+    )
+    pointwise = getattr(keras.layers, "Conv1D" if one else "Conv2D")(
+        layer.filters,
+        1,
+        use_bias=layer.use_bias,
+        kernel_regularizer=layer.pointwise_regularizer,
+        name=layer.name,
+        **shared,
+    )
+    chain: Chain = [(depthwise, weights[:1]), (pointwise, weights[1:]), *_activation(layer)]
+    if not one:
+        return chain
+    return [*_lift(depthwise, weights[:1]), *_lift(pointwise, weights[1:]), *_activation(layer)]
+
+
+def _series(layer: Any) -> Chain:
+    return [*_lift(layer, layer.get_weights()), *_activation(layer)]
+
+
+def _lift(layer: Any, weights: list[np.ndarray]) -> Chain:
+    """A convolution over `(batch, steps, channels)` as one over `(batch, 1, steps, channels)`."""
+    config = layer.get_config()
+    depthwise = "Depthwise" in type(layer).__name__
+    kernel = weights[0]
+    channels = kernel.shape[1] * (1 if depthwise else layer.groups)
+    causal = layer.padding == "causal"
+    for key in ("kernel_size", "strides", "dilation_rate"):
+        config[key] = (1, *config[key])
+    config.update(activation="linear", padding="valid" if causal else layer.padding, data_format="channels_last")
+    if depthwise:  # these two are what a Conv carries and a DepthwiseConv2D does not take
+        config = {k: v for k, v in config.items() if k not in ("filters", "groups")}
+    name = layer.name
+    conv = (keras.layers.DepthwiseConv2D if depthwise else keras.layers.Conv2D).from_config(config)
+    chain: Chain = [(keras.layers.Reshape((1, -1, channels), name=f"{name}_as_image"), [])]
+    if causal:
+        left = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
+        chain.append((keras.layers.ZeroPadding2D(((0, 0), (left, 0)), name=f"{name}_causal"), []))
+    filters = kernel.shape[1] * kernel.shape[2] if depthwise else layer.filters
+    chain.append((conv, [kernel[np.newaxis], *weights[1:]]))
+    chain.append((keras.layers.Reshape((-1, filters), name=f"{name}_as_series"), []))
+    return chain

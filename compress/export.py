@@ -1,0 +1,137 @@
+"""From a Keras model to a `.tflite` file that has been seen to run."""
+
+import gzip
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+
+from compress import convert, flatbuffer, lite
+from compress.calibrate import checked
+from compress.errors import CompressError
+from compress.flatbuffer import Port
+from compress.graph import float32
+from compress.metadata import Metadata, attach
+from compress.quantize import is_quantize_aware, strip
+
+Quantize = Literal["int8", "float16", "dynamic", "none"]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An exported file.
+
+    Attributes:
+        path: where it lies.
+        quantize: how it was exported: `int8`, `float16`, `dynamic` or `none`.
+        bytes: its size.
+        gzip_bytes: its size compressed (level 9), as an app store or a download would ship it.
+        sha256: of its bytes, hexadecimal.
+        ops: how many of each LiteRT operator, from the flatbuffer.
+        float_tensors: names of the tensors computed or fed in floating point; empty for full int8.
+        input: dtype, shape, scale and zero point of the (first) input.
+        output: the same of the (first) output.
+    """
+
+    path: Path
+    quantize: str
+    bytes: int
+    gzip_bytes: int
+    sha256: str
+    ops: dict[str, int]
+    float_tensors: tuple[str, ...]
+    input: Port
+    output: Port
+
+
+def export(
+    model: keras.Model,
+    path: str | Path,
+    *,
+    quantize: Quantize = "int8",
+    calibration: Iterable[Any] | None = None,
+    metadata: Metadata | None = None,
+) -> Artifact:
+    """Write `model` as a `.tflite` file for one example a call, and run it once before it gets its name.
+
+    A model from `quantize_aware` becomes full int8, input and output too, from its trained ranges; it needs no
+    calibration and ignores one. Any other is quantized after training. Layers without an integer form stay float
+    islands, named in the result's `float_tensors`: nothing is refused for them.
+
+    Args:
+        model: a built Keras model with fixed input sizes (the batch aside).
+        path: the file to write.
+        quantize: `int8`: weights and activations, input and output. `float16`: weights stored in half precision.
+            `dynamic`: int8 weights, activations rounded as they come. `none`: float32.
+        calibration: for `int8` after training: batches of inputs, `(batch, …)` floats, some hundred examples in all.
+        metadata: labels and normalisation to write into the file.
+
+    Raises:
+        CompressError: something above is not met, or the file that came out does not run.
+    """
+    if quantize not in ("int8", "float16", "dynamic", "none"):
+        raise CompressError(f"quantize={quantize!r} is none of 'int8', 'float16', 'dynamic', 'none'")
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise CompressError(f"{path.parent} is no folder, so {path.name} cannot be written there")
+    content = _converted(model, quantize, calibration)
+    if metadata is not None:
+        content = attach(content, metadata)
+    lite.try_out(content, origin=f"the file exported from {model.name!r}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CompressError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return describe(path, quantize=quantize)
+
+
+def describe(path: str | Path, *, quantize: str) -> Artifact:
+    """The record of a `.tflite` file on disk.
+
+    Raises:
+        CompressError: it is missing, no `.tflite` file, or damaged.
+    """
+    content = flatbuffer.load(path)
+    inside = flatbuffer.inspect(content, origin=str(path))
+    return Artifact(
+        path=Path(path),
+        quantize=quantize,
+        bytes=len(content),
+        gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
+        sha256=hashlib.sha256(content).hexdigest(),
+        ops=inside.ops,
+        float_tensors=inside.float_tensors,
+        input=inside.inputs[0],
+        output=inside.outputs[0],
+    )
+
+
+def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any] | None) -> bytes:
+    if is_quantize_aware(model):
+        if quantize == "int8":
+            return convert.quantization_aware(model)
+        model = strip(model)
+    model = float32(model)
+    if quantize == "none":
+        return convert.to_float(model)
+    if quantize != "int8":
+        return convert.light(model, recipe=quantize)
+    if calibration is None:
+        raise CompressError(
+            "int8 after training needs calibration=: batches of inputs, some hundred examples in all "
+            "(or train with quantize_aware, which needs none here)"
+        )
+    if len(model.inputs) != 1:
+        raise CompressError(f"model {model.name!r} has {len(model.inputs)} inputs; int8 after training takes one")
+    batches = [checked(model.inputs[0], batch) for batch in calibration]
+    if not batches:
+        raise CompressError("calibration is empty; give a few batches of model inputs")
+    return convert.post_training(model, calibration=batches)

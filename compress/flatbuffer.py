@@ -1,0 +1,135 @@
+"""What a `.tflite` file says of itself: operators, float tensors, inputs and outputs.
+
+Read from the flatbuffer, for the interpreter's own lists mix the file's operators with its delegate's, and it may
+take the process down with it on a damaged file.
+"""
+
+import struct
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from compress.errors import CompressError
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output: real value = (stored - zero_point) * scale; scale is 0 where nothing is quantized.
+
+    `shape` has the batch first; `dtype` is numpy's name (`int8`, `float32`).
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file's main graph.
+
+    Attributes:
+        ops: how many of each operator (`CONV_2D`), most first.
+        float_tensors: names of the tensors that are computed, or fed, in floating point; empty in a full-int8 file.
+        inputs: what goes in.
+        outputs: what comes out.
+    """
+
+    ops: dict[str, int]
+    float_tensors: tuple[str, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+_OPS = _names(schema.BuiltinOperator)
+_TYPES = _names(schema.TensorType)
+
+
+def load(path: str | Path) -> bytes:
+    """The bytes of a `.tflite` file.
+
+    Raises:
+        CompressError: it is missing or not a `.tflite` file.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CompressError(f"{path} cannot be read: {error.strerror or error}") from None
+    if content[4:8] != b"TFL3":
+        raise CompressError(f"{path} is not a .tflite file (it does not carry the identifier TFL3)")
+    return content
+
+
+def unpack(content: bytes, *, origin: str) -> Any:
+    """The flatbuffer as `schema.ModelT`, every part of it read once.
+
+    Args:
+        content: a file's bytes.
+        origin: what to call it in an error.
+
+    Raises:
+        CompressError: it is truncated or damaged.
+    """
+    try:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+        graph = model.subgraphs[0]
+        for operator in graph.operators:
+            _ = model.operatorCodes[operator.opcodeIndex]
+            _ = [graph.tensors[index] for index in (*operator.inputs, *operator.outputs)]
+        for tensor in graph.tensors:
+            _ = model.buffers[tensor.buffer]
+        ends = [buffer.offset + buffer.size for buffer in model.buffers if buffer.offset > 1]
+        if max(ends, default=0) > len(content) or not len(graph.inputs) or not len(graph.outputs):
+            raise ValueError("incomplete")
+    except (struct.error, ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError):
+        raise CompressError(f"{origin} is truncated or damaged: its flatbuffer cannot be read") from None
+    return model
+
+
+def inspect(content: bytes, *, origin: str = "the file") -> Contents:
+    """Read a `.tflite` file's main graph.
+
+    Raises:
+        CompressError: it is truncated or damaged.
+    """
+    model = unpack(content, origin=origin)
+    graph = model.subgraphs[0]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    ops = Counter(_OPS.get(codes[operator.opcodeIndex], "CUSTOM") for operator in graph.operators)
+    computed = {index for operator in graph.operators for index in operator.outputs} | set(graph.inputs)
+    floats = [_text(graph.tensors[i].name) for i in sorted(computed) if _dtype(graph.tensors[i]).startswith("float")]
+    ports = [tuple(_port(graph.tensors[index]) for index in side) for side in (graph.inputs, graph.outputs)]
+    return Contents(dict(ops.most_common()), tuple(floats), *ports)
+
+
+def input_names(content: bytes) -> list[str]:
+    """What the file's first signature calls its inputs."""
+    model = unpack(content, origin="the file")
+    return [_text(entry.name) for entry in model.signatureDefs[0].inputs]
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode(errors="replace") if value else ""
+
+
+def _dtype(tensor: Any) -> str:
+    return _TYPES[tensor.type].lower()
+
+
+def _port(tensor: Any) -> Port:
+    quantization = tensor.quantization
+    scaled = quantization is not None and quantization.scale is not None and len(quantization.scale)
+    scale = float(quantization.scale[0]) if scaled else 0.0
+    zero_point = int(quantization.zeroPoint[0]) if scaled else 0
+    shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
+    return Port(_text(tensor.name), _dtype(tensor), shape, scale, zero_point)

@@ -1,0 +1,83 @@
+"""What each layer and operation means for int8: where a weight is, and where a range begins."""
+
+from typing import Any, Literal
+
+import keras
+
+Kind = Literal["weights", "norm", "own", "same", "round", "fixed", "float"]
+"""`weights`: its kernel gets a fake-quant, its output a range. `norm`: batch normalisation. `own`: its output gets a
+range. `same`: LiteRT asks for one scale on input and output, so it shares its input's range. `round`: the same, but
+it computes new values that fall between steps. `fixed`: LiteRT prescribes the output range. `float`: not known to
+have an integer form."""
+
+_WEIGHTS = {"Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "Dense"}
+_OWN = {
+    "Add", "Subtract", "Multiply", "Concatenate",
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "ReLU", "LeakyReLU",
+    "Mean", "Relu", "Relu6", "LeakyRelu", "Silu", "HardSilu",
+}  # fmt: skip
+_SAME = {
+    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "Identity",
+    "Flatten", "Reshape", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D",
+    "MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "MaxPool", "Max", "Transpose", "Squeeze", "ExpandDims", "GetItem",
+}  # fmt: skip
+_ROUND = {"AveragePooling1D", "AveragePooling2D", "AveragePool"}
+_ACTIVATIONS: dict[str, Kind] = {
+    "linear": "same", "relu": "own", "relu6": "own", "leaky_relu": "own", "silu": "own", "hard_silu": "own",
+    "softmax": "fixed", "sigmoid": "fixed", "tanh": "fixed",
+}  # fmt: skip
+_FIXED = {"softmax": (0.0, 255 / 256), "sigmoid": (0.0, 255 / 256), "tanh": (-1.0, 127 / 128)}
+"""LiteRT 8-bit quantization specification: SOFTMAX and LOGISTIC have scale 1/256 and zero point -128, TANH 1/128
+and 0."""
+
+
+def kind(operation: Any) -> Kind:
+    """What `operation` (a layer or a `keras.ops` node) is to the quantizer; a user's own layer is `float`."""
+    name = type(operation).__name__
+    if not type(operation).__module__.startswith("keras."):
+        return "float"
+    if getattr(operation, "data_format", None) == "channels_first":
+        return "float"
+    if name == "Pad":
+        plain = operation.mode == "constant" and not operation.__dict__.get("constant_values")
+        return "same" if plain else "float"
+    if name == "BatchNormalization":
+        return "norm"
+    if name == "ReLU" and not _runtime_relu(operation):
+        return "float"
+    if name in _SAME:
+        return "same"
+    if name in _WEIGHTS:
+        return "weights"
+    if name in _ROUND:
+        return "round"
+    if activation_name(operation) in _ACTIVATIONS:
+        return _ACTIVATIONS[activation_name(operation)]
+    return "own" if name in _OWN else "float"
+
+
+def activation_name(operation: Any) -> str:
+    """`relu` for an `Activation("relu")` layer, `softmax` for a `Softmax` layer or operation, else empty."""
+    name = type(operation).__name__
+    if name == "Activation":
+        return getattr(operation.activation, "__name__", "")
+    return name.lower() if name in ("Softmax", "Sigmoid", "Tanh") else ""
+
+
+def fixed_range(operation: Any) -> tuple[float, float]:
+    """Lowest and highest real value of a `fixed` operation's output."""
+    return _FIXED[activation_name(operation)]
+
+
+def fuses(operation: Any) -> bool:
+    """Whether the runtime computes `operation` inside the convolution or sum before it (ReLU and ReLU6)."""
+    name = type(operation).__name__
+    return name in ("Relu", "Relu6", "ReLU") or activation_name(operation) in ("relu", "relu6")
+
+
+def _runtime_relu(layer: keras.layers.ReLU) -> bool:
+    """LiteRT has RELU, RELU6 and LEAKY_RELU; other thresholds and ceilings become several float operations."""
+    if layer.threshold:
+        return False
+    return layer.max_value is None if layer.negative_slope else layer.max_value in (None, 6)

@@ -1,0 +1,183 @@
+"""TFLite metadata: what a file says of its labels and its input's normalisation, as Android and MediaPipe read it.
+
+The layout is `metadata_schema.fbs` of tensorflow/tflite-support (identifier M001): a flatbuffer in the model buffer
+named TFLITE_METADATA, and the label file in a zip archive after the model's own bytes. Only the fields written here
+are read back; the tables' slots are numbered as that schema orders them.
+"""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import number_types as N
+from flatbuffers.table import Table
+
+from compress.errors import CompressError
+from compress.flatbuffer import unpack
+
+_ENTRY = b"TFLITE_METADATA"
+_LABELS = "labels.txt"
+_IMAGE, _FEATURE, _NORMALIZATION, _AXIS_LABELS = 2, 1, 1, 2  # ContentProperties, ProcessUnitOptions, AssociatedFileType
+_COLORS = {3: 1, 1: 2}  # channels → ColorSpaceType RGB, GRAYSCALE
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says of itself.
+
+    Attributes:
+        name: of the model.
+        description: a sentence or two.
+        labels: class names in the order of the outputs; none for a model without classes.
+        mean: subtracted from the input, one value a channel or one for all, on the 0-255 pixel scale.
+        std: divides it then, on the same scale: value = (pixel - mean) / std.
+    """
+
+    name: str
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise CompressError(
+                f"metadata has {len(self.mean)} means and {len(self.std)} deviations; give as many of each"
+            )
+        if any(not np.isfinite(value) or value <= 0 for value in self.std):
+            raise CompressError(f"metadata std is {self.std}; every deviation must be above zero")
+        if any("\n" in label for label in self.labels):
+            raise CompressError("a label holds a line break; labels are stored one a line")
+
+
+def attach(content: bytes, metadata: Metadata) -> bytes:
+    """The `.tflite` bytes with `metadata` written in, replacing what was there."""
+    model = unpack(content, origin="the model")
+    for buffer in model.buffers:  # data kept outside the flatbuffer would lose its place
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    graph = model.subgraphs[0]
+    shape = [int(size) for size in graph.tensors[graph.inputs[0]].shape]
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(_pack(metadata, shape, len(graph.inputs), len(graph.outputs)), np.uint8)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = _ENTRY, len(model.buffers)
+    model.metadata = [old for old in model.metadata or [] if old.name != _ENTRY] + [entry]
+    model.buffers.append(buffer)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    out = io.BytesIO()
+    out.write(bytes(builder.Output()))
+    if metadata.labels:
+        # Stored, not deflated: the C++ reader of these archives maps the file and does not inflate.
+        with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
+            archive.writestr(zipfile.ZipInfo(_LABELS), "\n".join(metadata.labels))
+    return out.getvalue()
+
+
+def read(content: bytes) -> Metadata | None:
+    """The metadata in `.tflite` bytes, or None where there is none.
+
+    Raises:
+        CompressError: the file, or the metadata in it, is damaged.
+    """
+    model = unpack(content, origin="the file")
+    entry = next((entry for entry in model.metadata or [] if entry.name == _ENTRY), None)
+    if entry is None:
+        return None
+    try:
+        return _unpack(bytes(model.buffers[entry.buffer].data), content)
+    except (IndexError, TypeError, ValueError, zipfile.BadZipFile, KeyError) as error:
+        raise CompressError(f"the file's TFLITE_METADATA cannot be read: {error}") from None
+
+
+def _pack(metadata: Metadata, shape: list[int], inputs: int, outputs: int) -> bytes:
+    b = flatbuffers.Builder(1024)
+    mean, std = (b.CreateNumpyVector(np.array(v, np.float32)) for v in (metadata.mean, metadata.std))
+    unit = _table(b, 2, {0: ("byte", _NORMALIZATION), 1: ("ref", _table(b, 2, {0: ("ref", mean), 1: ("ref", std)}))})
+    color = _COLORS.get(shape[-1]) if len(shape) == 4 else None
+    properties = _table(b, 2, {0: ("byte", color)} if color else {})
+    content = _table(b, 3, {0: ("byte", _IMAGE if color else _FEATURE), 1: ("ref", properties)})
+    name = b.CreateString("image" if color else "input")
+    first = _table(b, 7, {0: ("ref", name), 3: ("ref", content), 4: ("ref", _vector(b, [unit]))})
+    files = {}
+    if metadata.labels:
+        file = {0: ("ref", b.CreateString(_LABELS)), 2: ("byte", _AXIS_LABELS)}
+        files = {6: ("ref", _vector(b, [_table(b, 4, file)]))}
+    probability = _table(b, 7, {0: ("ref", b.CreateString("score")), **files})
+    rest_in = [_table(b, 7, {}) for _ in range(inputs - 1)]
+    rest_out = [_table(b, 7, {}) for _ in range(outputs - 1)]
+    tensors = {2: ("ref", _vector(b, [first, *rest_in])), 3: ("ref", _vector(b, [probability, *rest_out]))}
+    subgraphs = _vector(b, [_table(b, 7, tensors)])
+    texts = [b.CreateString(text) for text in (metadata.name, metadata.description, "1.0.0")]
+    root = {0: ("ref", texts[0]), 1: ("ref", texts[1]), 3: ("ref", subgraphs), 7: ("ref", texts[2])}
+    b.Finish(_table(b, 8, root), file_identifier=b"M001")
+    return bytes(b.Output())
+
+
+def _table(b: flatbuffers.Builder, slots: int, values: dict[int, tuple[str, int]]) -> int:
+    b.StartObject(slots)
+    for slot, (kind, value) in values.items():
+        (b.PrependUOffsetTRelativeSlot if kind == "ref" else b.PrependInt8Slot)(slot, value, 0)
+    return b.EndObject()
+
+
+def _vector(b: flatbuffers.Builder, offsets: list[int]) -> int:
+    b.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        b.PrependUOffsetTRelative(offset)
+    return b.EndVector()
+
+
+class _Reader:
+    """A flatbuffer table by slot number."""
+
+    def __init__(self, table: Table):
+        self.table = table
+
+    def _at(self, slot: int) -> int:
+        return self.table.Offset(4 + 2 * slot)
+
+    def text(self, slot: int) -> str:
+        at = self._at(slot)
+        return self.table.String(at + self.table.Pos).decode() if at else ""
+
+    def byte(self, slot: int) -> int:
+        at = self._at(slot)
+        return int(self.table.Get(N.Uint8Flags, at + self.table.Pos)) if at else 0
+
+    def child(self, slot: int) -> "_Reader":
+        return _Reader(Table(self.table.Bytes, self.table.Indirect(self._at(slot) + self.table.Pos)))
+
+    def children(self, slot: int) -> "list[_Reader]":
+        at = self._at(slot)
+        if not at:
+            return []
+        start = self.table.Vector(at)
+        where = [self.table.Indirect(start + 4 * i) for i in range(self.table.VectorLen(at))]
+        return [_Reader(Table(self.table.Bytes, position)) for position in where]
+
+    def floats(self, slot: int) -> tuple[float, ...]:
+        at = self._at(slot)
+        return tuple(float(v) for v in self.table.GetVectorAsNumpy(N.Float32Flags, at)) if at else ()
+
+
+def _unpack(buffer: bytes, content: bytes) -> Metadata:
+    if buffer[4:8] != b"M001":
+        raise ValueError("it does not carry the identifier M001")
+    root = _Reader(Table(buffer, flatbuffers.encode.Get(N.UOffsetTFlags.packer_type, buffer, 0)))
+    graph = root.children(3)[0]
+    fields: dict[str, Any] = {}
+    for unit in graph.children(2)[0].children(4):
+        if unit.byte(0) == _NORMALIZATION:
+            fields = {"mean": unit.child(1).floats(0), "std": unit.child(1).floats(1)}
+    for file in graph.children(3)[0].children(6):
+        if file.byte(2) == _AXIS_LABELS:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                fields["labels"] = tuple(archive.read(file.text(0)).decode().split("\n"))
+    return Metadata(root.text(0), root.text(1), **fields)

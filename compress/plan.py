@@ -1,0 +1,89 @@
+"""Where the fake-quants of a model go, decided from who reads which tensor."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import keras
+
+from compress.graph import Graph, Node
+from compress.kinds import fixed_range, fuses, kind
+
+Ends = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What to insert and what to merge.
+
+    Attributes:
+        ranges: the tensors that get a range of their own, each with the ends that LiteRT prescribes, or None to
+            measure them.
+        names: what each tensor, by id, is called: after the layer that makes it.
+        folds: for each convolution, by id, the batch normalisation that folds into it.
+    """
+
+    ranges: list[tuple[keras.KerasTensor, Ends | None]]
+    names: dict[int, str]
+    folds: dict[int, keras.layers.BatchNormalization]
+
+
+def make_plan(graph: Graph) -> Plan:
+    """Plan the fake-quants of a traced float model.
+
+    One range after each operation's fused activation: a convolution, its batch normalisation and its ReLU make one.
+    Operations that LiteRT runs on a single scale (pooling, padding, reshaping) keep their input's range.
+    """
+    readers = graph.consumers()
+    folds = _folds(graph, readers)
+    names = {id(tensor): tensor.name for tensor in keras.tree.flatten(graph.inputs)}
+    ranges: list[tuple[keras.KerasTensor, Ends | None]]
+    ranges = [(tensor, None) for tensor in keras.tree.flatten(graph.inputs) if _is_float(tensor)]
+    for node in graph.nodes:
+        role = kind(node.operation)
+        for index, tensor in enumerate(node.outputs):
+            names[id(tensor)] = f"{node.operation.name}_{index}" if index else node.operation.name
+            if role in ("same", "round") or not _is_float(tensor):
+                continue
+            if role == "fixed" and None in readers[id(tensor)]:
+                continue  # the runtime fixes a softmax output itself; rounding it here would cut the loss's gradient
+            if not _deferred(node, readers.get(id(tensor), []), folds):
+                ranges.append((tensor, fixed_range(node.operation) if role == "fixed" else None))
+    return Plan(ranges, names, folds)
+
+
+def _folds(graph: Graph, readers: dict[int, list[Node | None]]) -> dict[int, keras.layers.BatchNormalization]:
+    """A BN folds when nothing else reads the convolution before it and neither is called twice."""
+    makers = {id(tensor): node for node in graph.nodes for tensor in node.outputs}
+    calls = Counter(id(node.operation) for node in graph.nodes)
+    folds = {}
+    for node in graph.nodes:
+        if kind(node.operation) != "norm":
+            continue
+        tensor = node.inputs[0]
+        maker = makers.get(id(tensor))
+        if maker is None or kind(maker.operation) != "weights" or len(readers[id(tensor)]) > 1:
+            continue
+        if calls[id(maker.operation)] == calls[id(node.operation)] == 1:
+            folds[id(maker.operation)] = node.operation
+    return folds
+
+
+def _deferred(node: Node, readers: list[Node | None], folds: dict[int, keras.layers.BatchNormalization]) -> bool:
+    """Whether the only reader rounds in this node's place.
+
+    That is its batch normalisation, its ReLU, or a concatenation (all of whose inputs LiteRT wants on one scale).
+    """
+    if len(readers) != 1 or readers[0] is None:
+        return False
+    reader, role = readers[0].operation, kind(node.operation)
+    if folds.get(id(node.operation)) is reader:
+        return True
+    name = type(node.operation).__name__
+    if role in ("weights", "norm") or name in ("Add", "Subtract", "Multiply"):
+        if fuses(reader):
+            return True
+    return role in ("weights", "norm", "own") and type(reader).__name__ == "Concatenate" and name != "Concatenate"
+
+
+def _is_float(tensor: keras.KerasTensor) -> bool:
+    return keras.backend.is_float_dtype(tensor.dtype)

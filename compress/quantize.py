@@ -1,0 +1,197 @@
+"""Quantization-aware training: rewrite a model so that it trains with the rounding that the int8 file will have."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from compress.calibrate import measure_ranges
+from compress.errors import CompressError
+from compress.fold import Fold
+from compress.graph import Chain, Graph, Node, copy_operation, functional, rebuild, run_chain, trace
+from compress.kinds import kind
+from compress.plan import Plan, make_plan
+from compress.ranges import FakeQuantWeights, Range
+from compress.wrapper import Compressed
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `quantize_aware` does, or did, to a model.
+
+    Attributes:
+        quantized: names of the layers whose weights are fake-quantized.
+        float_layers: `(name, reason)` of each layer that stays float; in the file it becomes a float island, unless
+            the converter finds an integer form of its own.
+    """
+
+    quantized: tuple[str, ...]
+    float_layers: tuple[tuple[str, str], ...]
+
+
+def report(model: keras.Model) -> Report:
+    """Which layers of `model`, quantization-aware or not yet, are quantized and which stay float.
+
+    Raises:
+        CompressError: the model is subclassed or not built.
+    """
+    quantized, rest = [], []
+    for operation in functional(model).operations:
+        if isinstance(operation, keras.Model):
+            inner = report(operation)
+            quantized.extend(inner.quantized)
+            rest.extend(inner.float_layers)
+        elif isinstance(operation, Compressed) or kind(operation) == "weights":
+            quantized.append(operation.name)
+        elif not isinstance(operation, (Range, keras.layers.InputLayer)) and kind(operation) == "float":
+            rest.append((operation.name, f"{type(operation).__name__} has no known integer form"))
+    return Report(tuple(quantized), tuple(rest))
+
+
+def is_quantize_aware(model: keras.Model) -> bool:
+    """Whether `quantize_aware` made this model."""
+    return any(isinstance(layer, Range) for layer in model.layers)
+
+
+def quantize_aware(model: keras.Model, *, calibration: Iterable[Any], bits: int = 8) -> keras.Model:
+    """A copy of `model` that trains, and predicts, with the rounding of its int8 file.
+
+    The copy is an ordinary Keras model: compile, fit, save and load it as any (after `import compress`), then
+    `compress.export` it. Weights become symmetric int8, per channel in convolutions and per tensor in Dense;
+    activations asymmetric int8, with ranges that start from `calibration` and follow the training as moving averages.
+    Batch normalisation is folded into the convolution before it. Layers without an integer form stay float and
+    `report` names them. The copy is flat (nested models are inlined), float32 and not compiled.
+
+    Args:
+        model: a trained Functional or Sequential model; it is not changed.
+        calibration: batches of model inputs, `(batch, …)` float arrays, some hundred examples in all.
+        bits: of weights and activations; 8.
+
+    Raises:
+        CompressError: the model has no graph or is quantized already, or the calibration does not fit.
+    """
+    if bits != 8:
+        raise CompressError(f"bits={bits} is not supported; use bits=8")
+    if is_quantize_aware(model):
+        raise CompressError(f"model {model.name!r} is quantization-aware already")
+    graph = trace(model)
+    plan = make_plan(graph)
+    measured = [tensor for tensor, fixed in plan.ranges if fixed is None]
+    ends = dict(zip(map(id, measured), measure_ranges(graph, measured, calibration), strict=True))
+    ranges = {}
+    for tensor, fixed in plan.ranges:
+        low, high = fixed or ends[id(tensor)]
+        ranges[id(tensor)] = Range(low, high, bits, 1.0 if fixed else 0.99, name=f"{plan.names[id(tensor)]}_range")
+    return _assemble(graph, plan, ranges, bits)
+
+
+def _assemble(graph: Graph, plan: Plan, ranges: dict[int, Range], bits: int) -> keras.Model:
+    """The model with wrappers in place of its weighted layers and the ranges put in."""
+    built: dict[int, Chain] = {}
+    folded = {id(norm) for norm in plan.folds.values()}
+    source = dict(ranges)  # for each tensor, by id, the range that its values lie on
+
+    def call(node: Node, args: tuple, kwargs: dict[str, Any]) -> Any:
+        role = kind(node.operation)
+        if id(node.operation) in folded:
+            outputs = args[0]
+        else:
+            if id(node.operation) not in built:
+                built[id(node.operation)] = _replacement(node, plan.folds.get(id(node.operation)), bits)
+            outputs = run_chain(built[id(node.operation)], args, kwargs)
+        renewed = keras.tree.flatten(outputs)
+        for index, tensor in enumerate(node.outputs):
+            if id(tensor) in ranges:
+                renewed[index] = ranges[id(tensor)](renewed[index])
+            elif role in ("same", "round") and id(node.inputs[0]) in source:
+                source[id(tensor)] = source[id(node.inputs[0])]
+                if role == "round":
+                    renewed[index] = source[id(tensor)](renewed[index], observe=False)
+        return renewed
+
+    def enter(tensor: keras.KerasTensor, renewed: keras.KerasTensor) -> keras.KerasTensor:
+        return ranges[id(tensor)](renewed) if id(tensor) in ranges else renewed
+
+    return rebuild(graph, call, enter=enter)
+
+
+def _replacement(node: Node, norm: Any, bits: int) -> Chain:
+    """The layers, with the weights to set once they are built, that stand for a call in the new model."""
+    layer, role = node.operation, kind(node.operation)
+    if role == "norm":
+        return _scale_and_offset(node, bits)
+    weights = list(getattr(layer, "get_weights", list)())
+    if role != "weights":
+        return [(copy_operation(layer), weights)]
+    copy = copy_operation(layer)
+    copy.build(node.inputs[0].shape)
+    copy.set_weights(weights)
+    return [(_wrapped(copy, norm, bits), [])]
+
+
+def _wrapped(layer: Any, norm: Any, bits: int) -> Compressed:
+    """A built layer behind its transforms: fold `norm`, where there is one, then round."""
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    axes = 2 if depthwise else 1
+    transforms: list[keras.layers.Layer] = []
+    if norm is not None:
+        fold = Fold(norm.epsilon, norm.scale, norm.center, axes, name="fold", trainable=norm.trainable)
+        transforms.append(fold)
+    per_channel = not isinstance(layer, keras.layers.Dense)
+    transforms.append(FakeQuantWeights(bits, per_channel, axes, name="fake_quant"))
+    wrapper = Compressed(layer, transforms, name=layer.name)
+    wrapper.build(None)
+    if norm is not None:
+        fold.adopt(norm)
+    return wrapper
+
+
+def _scale_and_offset(node: Node, bits: int) -> Chain:
+    """A batch normalisation with no convolution to fold into: a depthwise 1x1 convolution of ones, which it folds
+    into. The runtime computes that in one pass, with a step for each channel and the ReLU fused.
+    """
+    norm, shape = node.operation, node.inputs[0].shape
+    ones = keras.layers.DepthwiseConv2D(
+        1, use_bias=False, depthwise_initializer="ones", trainable=False, name=norm.name
+    )
+    ones.build((None, None, None, shape[-1]))
+    wrapper = _wrapped(ones, norm, bits)
+    if len(shape) == 4:
+        return [(wrapper, [])]
+    image = keras.layers.Reshape((1, -1, shape[-1]), name=f"{norm.name}_as_image")
+    back = keras.layers.Reshape((*(-1 if size is None else size for size in shape[1:-1]), shape[-1]))
+    return [(image, []), (wrapper, []), (back, [])]
+
+
+def strip(model: keras.Model) -> keras.Model:
+    """A plain Keras model of the weights as `model` sees them: batch normalisation folded into biases, no fake-quant
+    left on activations, no class of ours inside.
+
+    Args:
+        model: made by `quantize_aware`, trained or not; it is not changed.
+
+    Raises:
+        CompressError: the model has no graph.
+    """
+    built: dict[int, Chain] = {}
+
+    def call(node: Node, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if isinstance(node.operation, Range):
+            return args[0]
+        if id(node.operation) not in built:
+            built[id(node.operation)] = [_stripped(node.operation)]
+        return run_chain(built[id(node.operation)], args, kwargs)
+
+    return rebuild(trace(model), call)
+
+
+def _stripped(operation: Any) -> tuple[Any, list[np.ndarray]]:
+    if not isinstance(operation, Compressed):
+        return copy_operation(operation), list(getattr(operation, "get_weights", list)())
+    seen = {name: keras.ops.convert_to_numpy(value) for name, value in operation.seen().items()}
+    config = operation.layer.get_config()
+    config["use_bias"] = "bias" in seen
+    plain = type(operation.layer).from_config({**config, "trainable": True})
+    return plain, [seen["kernel"], *([seen["bias"]] if "bias" in seen else [])]

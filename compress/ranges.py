@@ -1,0 +1,119 @@
+"""Fake-quant: rounding to integer steps in the forward pass, straight through in the backward pass."""
+
+from typing import Any
+
+import keras
+
+Weights = dict[str, Any]
+
+
+@keras.saving.register_keras_serializable(package="edgezoo")
+class FakeQuantWeights(keras.layers.Layer):
+    """A weight transform: the kernel rounded to symmetric, narrow-range integers (int8: -127 … 127).
+
+    The step is max|w| / 127, per output channel or per tensor (LiteRT 8-bit quantization specification;
+    Krishnamoorthi 2018, section 2.2). A channel whose weights are all but zero beside the tensor's largest takes a
+    thousandth of that as its range: its int32 bias, counted in steps, would overflow otherwise.
+
+    Args:
+        bits: 8.
+        per_channel: one step an output channel (convolutions), else one for the tensor (Dense, which the converter
+            cannot take per channel).
+        channel_axes: how many trailing axes of the kernel make up the output channels: 1, or 2 for depthwise.
+        **kwargs: what every Keras layer takes.
+    """
+
+    def __init__(self, bits: int = 8, per_channel: bool = True, channel_axes: int = 1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.bits = bits
+        self.per_channel = per_channel
+        self.channel_axes = channel_axes
+        self.built = True
+
+    def call(self, weights: Weights, training: bool | None = None) -> Weights:
+        """Round `weights["kernel"]`; the rest (biases are int32) passes."""
+        kernel = weights["kernel"]
+        flat = keras.ops.reshape(kernel, (*kernel.shape[: -self.channel_axes], -1))
+        high = weight_range(keras.ops.stop_gradient(flat), per_channel=self.per_channel)
+        axis = -1 if self.per_channel else None
+        rounded = keras.quantizers.fake_quant_with_min_max_vars(
+            flat, -high, high, num_bits=self.bits, narrow_range=True, axis=axis
+        )
+        if training:
+            # The op passes no gradient beyond its range, and the range ends at the largest weight give or take a
+            # rounding error, which would freeze that weight.
+            rounded = flat + keras.ops.stop_gradient(rounded - flat)
+        return {**weights, "kernel": keras.ops.reshape(rounded, kernel.shape)}
+
+    def compute_output_spec(self, weights: Weights, training: bool | None = None) -> Weights:
+        """Shapes: as given."""
+        return dict(weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        ours = {name: getattr(self, name) for name in ("bits", "per_channel", "channel_axes")}
+        return {**super().get_config(), **ours}
+
+
+def weight_range(kernel: Any, *, per_channel: bool) -> Any:
+    """Largest real value of the integer grid: `(channels,)` over the last axis, or a scalar; above zero."""
+    size = keras.ops.abs(kernel)
+    largest = keras.ops.max(size)
+    largest = keras.ops.where(largest > 0.0, largest, 1.0)
+    if not per_channel:
+        return largest
+    channels = keras.ops.max(size, axis=tuple(range(len(kernel.shape) - 1)))
+    return keras.ops.maximum(channels, largest / 1024.0)
+
+
+@keras.saving.register_keras_serializable(package="edgezoo")
+class Range(keras.layers.Layer):
+    """Rounds a tensor to asymmetric per-tensor integers (int8: 256 steps) between `low` and `high`.
+
+    The range starts from calibration and follows the batches in training as a moving average (Jacob et al. 2018,
+    section 3.1); in inference, and where `trainable` is False, it is frozen. It always holds zero.
+
+    Args:
+        low: lowest real value at first.
+        high: highest real value at first.
+        bits: 8.
+        momentum: of the moving average; 1 keeps the range as it is (softmax and the like, whose range LiteRT fixes).
+        **kwargs: what every Keras layer takes.
+    """
+
+    def __init__(self, low: float, high: float, bits: int = 8, momentum: float = 0.99, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.initial = (float(low), float(high))
+        self.bits = bits
+        self.momentum = momentum
+
+    def build(self, input_shape: Any) -> None:
+        """Make the two ends of the range."""
+        low, high = (keras.initializers.Constant(value) for value in self.initial)
+        self.low = self.add_weight(shape=(), initializer=low, name="low", trainable=False)
+        self.high = self.add_weight(shape=(), initializer=high, name="high", trainable=False)
+        self.built = True
+
+    def call(self, inputs: Any, observe: bool = True, training: bool | None = None) -> Any:
+        """Round `inputs`, after following them when training; `observe=False` only rounds."""
+        if training and observe and self.trainable and self.momentum < 1.0:
+            self.follow(keras.ops.stop_gradient(inputs))
+        return keras.quantizers.fake_quant_with_min_max_vars(inputs, self.low, self.high, num_bits=self.bits)
+
+    def follow(self, inputs: Any) -> None:
+        """Move the ends a step towards those of the batch."""
+        rest = 1.0 - self.momentum
+        low = keras.ops.minimum(keras.ops.min(inputs), 0.0)
+        high = keras.ops.maximum(keras.ops.max(inputs), 0.0)
+        self.low.assign(self.momentum * self.low + rest * keras.ops.cast(low, self.low.dtype))
+        high = self.momentum * self.high + rest * keras.ops.cast(high, self.high.dtype)
+        self.high.assign(keras.ops.maximum(high, self.low + 1e-6))
+
+    def compute_output_shape(self, input_shape: Any, **_: Any) -> Any:
+        """As given."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments; the ends themselves are weights."""
+        low, high = self.initial
+        return {**super().get_config(), "low": low, "high": high, "bits": self.bits, "momentum": self.momentum}

@@ -1,0 +1,131 @@
+"""A `.tflite` file against the Keras model it came from, on data."""
+
+import gzip
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from compress import flatbuffer
+from compress.errors import CompressError
+from compress.export import Artifact
+from compress.lite import LiteModel
+
+Measure = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was seen.
+
+    Attributes:
+        samples: examples compared.
+        agreement: share of them with the same highest output, 0-1.
+        max_difference: largest difference of any output, in the output's own unit.
+        mean_difference: mean of those differences.
+        keras_score: `measure` of the Keras model's outputs.
+        lite_score: the same of the file's.
+        drop: `keras_score - lite_score`.
+        latency_ms: median time of one example, one thread, on this machine's CPU.
+        bytes: the file's size.
+        gzip_bytes: its size compressed.
+        ops: how many of each LiteRT operator.
+        float_tensors: names of the tensors computed in floating point.
+    """
+
+    samples: int
+    agreement: float
+    max_difference: float
+    mean_difference: float
+    keras_score: float
+    lite_score: float
+    drop: float
+    latency_ms: float
+    bytes: int
+    gzip_bytes: int
+    ops: dict[str, int]
+    float_tensors: tuple[str, ...]
+
+
+def accuracy(outputs: np.ndarray, labels: np.ndarray) -> float:
+    """Share of rows of `outputs` `(samples, classes)` whose highest value is at the label `(samples,)`, 0-1."""
+    return float(np.mean(np.argmax(outputs, axis=-1) == labels))
+
+
+def verify(
+    file: Artifact | str | Path,
+    model: keras.Model,
+    batches: Iterable[tuple[Any, Any]],
+    *,
+    measure: Measure = accuracy,
+) -> Verification:
+    """Run the file and the model on the same examples and compare.
+
+    Args:
+        file: an `Artifact`, or the path of a `.tflite` file.
+        model: the Keras model that the file should equal, quantization-aware or float.
+        batches: pairs `(x, y)`: inputs `(batch, …)` as floats and integer labels `(batch,)`.
+        measure: score of outputs against labels, over all examples at once; accuracy unless given.
+
+    Raises:
+        CompressError: no example came, the file does not run, file and model do not fit each other or the examples,
+            or an output is NaN.
+    """
+    path = file.path if isinstance(file, Artifact) else Path(file)
+    lite = LiteModel(path)
+    ours, theirs, labels, first = [], [], [], None
+    for x, y in batches:
+        x = np.asarray(x, np.float32)
+        if not len(x):
+            continue
+        first = x[:1] if first is None else first
+        theirs.append(lite.predict(x))
+        ours.append(np.asarray(model.predict_on_batch(x), np.float32))
+        labels.append(np.asarray(y))
+        if len(labels[-1]) != len(x):
+            raise CompressError(f"a batch has {len(x)} inputs and {len(labels[-1])} labels")
+        if ours[-1].shape != theirs[-1].shape:
+            raise CompressError(
+                f"{path.name} answers with shape {theirs[-1].shape}, model {model.name!r} with {ours[-1].shape}; "
+                "the file is not of this model"
+            )
+    if first is None:
+        raise CompressError(f"no example to verify {path.name} on; give at least one batch")
+    a, b, truth = np.concatenate(ours), np.concatenate(theirs), np.concatenate(labels)
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise CompressError(f"model {model.name!r} or {path.name} answers with NaN or infinity")
+    difference = np.abs(a - b)
+    keras_score, lite_score = float(measure(a, truth)), float(measure(b, truth))
+    content = flatbuffer.load(path)
+    inside = flatbuffer.inspect(content, origin=str(path))
+    return Verification(
+        samples=len(a),
+        agreement=float(np.mean(np.argmax(a, axis=-1) == np.argmax(b, axis=-1))),
+        max_difference=float(difference.max()),
+        mean_difference=float(difference.mean()),
+        keras_score=keras_score,
+        lite_score=lite_score,
+        drop=keras_score - lite_score,
+        latency_ms=_latency(lite, first),
+        bytes=len(content),
+        gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
+        ops=inside.ops,
+        float_tensors=inside.float_tensors,
+    )
+
+
+def _latency(lite: LiteModel, example: np.ndarray) -> float:
+    """Median milliseconds of a run after warm-up, from at most 50 runs or half a second."""
+    lite.predict(example)
+    for _ in range(3):
+        lite.invoke()
+    times: list[float] = []
+    while len(times) < 50 and (len(times) < 5 or sum(times) < 0.5):
+        start = time.perf_counter()
+        lite.invoke()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times) * 1e3)

@@ -1,0 +1,78 @@
+"""The one mechanism: a layer that sees its weights through transforms."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="edgezoo")
+class Compressed(keras.layers.Layer):
+    """Runs `layer` with `transforms[-1](… transforms[0](weights))` in place of its weights.
+
+    A transform is a Keras layer from `{name: tensor}` to the same: a mask (pruning), a codebook (clustering), the
+    folding of a batch normalisation, a fake-quant. It may add a `bias` that `layer` itself does not have; that bias
+    is then added over the last axis of the output.
+
+    Args:
+        layer: any Keras layer, built or not.
+        transforms: layers over the weights, first to last.
+        **kwargs: what every Keras layer takes (`name`, `trainable`, `dtype`).
+    """
+
+    def __init__(self, layer: keras.layers.Layer, transforms: Sequence[keras.layers.Layer] = (), **kwargs: Any):
+        super().__init__(**kwargs)
+        self.layer = layer
+        self.transforms = list(transforms)
+
+    def build(self, input_shape: Any) -> None:
+        """Build the layer (unless it came built) and the transforms over its weights."""
+        if not self.layer.built:
+            self.layer.build(input_shape)
+        shapes = {variable.name: tuple(variable.shape) for variable in self.layer.variables}
+        for transform in self.transforms:
+            if not transform.built:
+                transform.build(shapes)
+        self.built = True
+
+    def seen(self) -> dict[str, Any]:
+        """The weights, by name, as the forward pass reads them."""
+        weights = {variable.name: keras.ops.convert_to_tensor(variable) for variable in self.layer.variables}
+        for transform in self.transforms:
+            weights = transform(weights)
+        return weights
+
+    def call(self, inputs: Any) -> Any:
+        """The layer's output, with the transformed weights."""
+        weights = self.seen()
+        # Every variable is mapped, the untouched ones too: on JAX the inner scope hides the trainer's outer one.
+        mapping = [(variable, weights[variable.name]) for variable in self.layer.variables]
+        with keras.StatelessScope(state_mapping=mapping):
+            outputs = self.layer(inputs)
+        if self.adds_bias:
+            outputs = outputs + weights["bias"]
+        return outputs
+
+    @property
+    def adds_bias(self) -> bool:
+        """Whether a transform makes a bias that the layer itself does not hold."""
+        makes = any(getattr(transform, "makes_bias", False) for transform in self.transforms)
+        return makes and all(variable.name != "bias" for variable in self.layer.variables)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """As the layer's own."""
+        return self.layer.compute_output_shape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer and transforms, serialised."""
+        serialize = keras.saving.serialize_keras_object
+        parts = {"layer": serialize(self.layer), "transforms": [serialize(t) for t in self.transforms]}
+        return {**super().get_config(), **parts}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Compressed":
+        """Inverse of `get_config`."""
+        config = dict(config)
+        layer = keras.saving.deserialize_keras_object(config.pop("layer"))
+        transforms = [keras.saving.deserialize_keras_object(t) for t in config.pop("transforms")]
+        return cls(layer, transforms, **config)
