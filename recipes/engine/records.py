@@ -13,7 +13,7 @@ import tyro
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-record = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+CONFIG = ConfigDict(extra="forbid")
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -39,7 +39,7 @@ def _object(text: str) -> dict[str, Any]:
     return value
 
 
-@record
+@dataclass(frozen=True, config=CONFIG)
 class Data:
     """Where the examples come from and how they are split."""
 
@@ -67,7 +67,7 @@ class Data:
     """Seed of the split; apart from the training seed so that seeds compare on the same split."""
 
 
-@record
+@dataclass(frozen=True, config=CONFIG)
 class Model:
     """Which architecture of the zoo, with what changed in its spec."""
 
@@ -81,7 +81,7 @@ class Model:
     """Any further field of the spec, as JSON: `--model.spec '{"depths": [2, 2, 2]}'`."""
 
 
-@record
+@dataclass(frozen=True, config=CONFIG)
 class Augment:
     """What the model sees in place of the plain image; everything off by default."""
 
@@ -103,7 +103,7 @@ class Augment:
     """Alpha of CutMix's Beta(alpha, alpha); 0 is off. With both on, each batch draws one."""
 
 
-@record
+@dataclass(frozen=True, config=CONFIG)
 class Train:
     """How the model is trained."""
 
@@ -136,7 +136,7 @@ class Train:
     """Seed of the weights, the order and the augmentation."""
 
 
-@record
+@dataclass(frozen=True, config=CONFIG)
 class Compress:
     """How the trained model is made smaller before export."""
 
@@ -148,7 +148,7 @@ class Compress:
     """Its learning rate."""
 
 
-@record
+@dataclass(frozen=True, config=CONFIG)
 class Export:
     """The file for the device."""
 
@@ -158,7 +158,7 @@ class Export:
     """Training images that set the activation ranges of a post-training int8 file."""
 
 
-@record
+@dataclass(frozen=True, config=CONFIG)
 class Gate:
     """What the exported file must hold, or the run fails."""
 
@@ -172,7 +172,7 @@ class Gate:
     """Refuse a file with any float tensor."""
 
 
-@record
+@dataclass(frozen=True, config=CONFIG)
 class Recipe:
     """Everything a run needs; `recipe.json` in the run folder is this, resolved."""
 

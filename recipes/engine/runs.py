@@ -21,7 +21,16 @@ from recipes.engine.records import Recipe
 FORMAT = 1
 """Version of the run folder's layout; another version is refused."""
 
-PACKAGES = ("edgezoo", "keras", "tensorflow", "ai-edge-litert", "ai-edge-quantizer", "numpy", "scikit-learn", "pillow")
+PACKAGES = (
+    "edgezoo",
+    "keras",
+    "tensorflow",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "numpy",
+    "scikit-learn",
+    "pillow",
+)
 """What the manifest records the versions of."""
 
 
@@ -42,7 +51,9 @@ def create(recipe: Recipe, *, summary: str = "", command: str = "") -> Path:
         raise UserError(f"the output folder {output} is a file; choose another with --output") from None
     except OSError as error:
         reason = "is read-only" if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) else f"({error.strerror})"
-        raise UserError(f"the output folder {output} cannot be written: it {reason}; choose another with --output") from None
+        raise UserError(
+            f"the output folder {output} cannot be written: it {reason}; choose another with --output"
+        ) from None
     try:
         write_json(folder / "recipe.json", to_plain(recipe))
         write_json(folder / "manifest.json", manifest(summary=summary, command=command))

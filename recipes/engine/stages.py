@@ -16,6 +16,7 @@ from recipes.engine.evaluate import evaluate
 from recipes.engine.files import whole, write_json
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.progress import console
+from recipes.engine.quiet import quiet
 from recipes.engine.records import Model, Recipe, Train
 from recipes.engine.results import Evaluation, Examples, History, Subset
 
@@ -90,7 +91,7 @@ def trained(
 def compressed(
     model: keras.Model, recipe: Recipe, examples: Examples, prepared: Preprocess, folder: Path
 ) -> tuple[keras.Model, tuple[History, ...]]:
-    """The model that is exported: fine-tuned with fake quantization where the recipe says so, kept as `model_qat.keras`."""
+    """The model to export: fine-tuned with fake quantization where the recipe says so, kept as `model_qat.keras`."""
     if not recipe.compress.quantize_aware:
         return model, ()
     settings = train.fine_tuning(recipe.train, epochs=recipe.compress.epochs, lr=recipe.compress.lr)
@@ -183,20 +184,22 @@ def ship(
     """Export the file for the device and its float32 twin; run both on the test split beside their Keras models."""
     console.print(f"export {recipe.export.quantize} and verify on {len(examples.test)} test images …")
     about = metadata(recipe, prepared, summary=summary)
-    artifact = compress.export(
-        small,
-        folder / "model.tflite",
-        quantize=recipe.export.quantize,
-        calibration=calibration(recipe, examples, prepared),
-        metadata=about,
-    )
-    float_artifact = compress.export(model, folder / "model_float32.tflite", quantize="none", metadata=about)
-    return Shipped(
-        artifact=artifact,
-        verification=compress.verify(artifact, small, batches(examples.test, prepared)),
-        float_artifact=float_artifact,
-        float_verification=compress.verify(float_artifact, model, batches(examples.test, prepared)),
-    )
+    tests = list(batches(examples.test, prepared))
+    with quiet():
+        artifact = compress.export(
+            small,
+            folder / "model.tflite",
+            quantize=recipe.export.quantize,
+            calibration=calibration(recipe, examples, prepared),
+            metadata=about,
+        )
+        float_artifact = compress.export(model, folder / "model_float32.tflite", quantize="none", metadata=about)
+        return Shipped(
+            artifact=artifact,
+            verification=compress.verify(artifact, small, tests),
+            float_artifact=float_artifact,
+            float_verification=compress.verify(float_artifact, model, tests),
+        )
 
 
 def metadata(recipe: Recipe, prepared: Preprocess, *, summary: str) -> compress.Metadata:

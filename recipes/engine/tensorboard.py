@@ -57,7 +57,7 @@ class Log:
         self._pictures(tag, step, (width, height), [png(picture(image)) for image in images])
 
     def confusion(self, matrix: np.ndarray, classes: tuple[str, ...], step: int) -> None:
-        """A confusion matrix as a picture: counts `(classes, classes)`, row is the truth, column the answer."""
+        """A confusion matrix as a picture: counts `(classes, classes)`, row is truth, column answer."""
         figure = heat_map(matrix, classes)
         self._pictures("confusion matrix", step, figure.size, [png(figure)])
 

@@ -140,6 +140,7 @@ def fit(
                 steps_per_epoch=plan.steps,
                 validation_data=feed.judging(examples.validation, preprocess, batch_size=4 * train.batch_size),
                 callbacks=[keeper, *swap],
+                shuffle=False,
                 verbose=0,
             )
     finally:
@@ -169,9 +170,11 @@ class Keeper(keras.callbacks.Callback):
         return state.epochs >= self.train.epochs or bool(self.train.patience and state.waited >= self.train.patience)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Start the clock."""
         self._started = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Stop at a loss that is no number; show progress."""
         loss = float((logs or {})["loss"])
         if not np.isfinite(loss):
             self.failure = (
@@ -182,9 +185,11 @@ class Keeper(keras.callbacks.Callback):
         self.progress.step(batch + 1, self.params.get("steps") or 1, loss)
 
     def on_test_end(self, logs: dict | None = None) -> None:
+        """Copy the weights that were just judged (the averaged ones where `train.ema` is on)."""
         self._judged = [np.array(value) for value in self.model.get_weights()]
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Keep curves, best weights and checkpoint; stop when patience is at its end."""
         if self.failure:
             return
         values = {name: float(value) for name, value in (logs or {}).items()}

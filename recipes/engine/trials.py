@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 import yaml
 from rich.table import Table
 

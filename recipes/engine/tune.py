@@ -58,7 +58,9 @@ def parse(text: str) -> Range:
     if ":" not in values:
         choices = tuple(yaml.safe_load(value) for value in values.split(","))
         if len({type(choice) for choice in choices}) > 1:
-            choices = tuple(values.split(",")) if any(isinstance(c, str) for c in choices) else tuple(map(float, choices))
+            choices = (
+                tuple(values.split(",")) if any(isinstance(c, str) for c in choices) else tuple(map(float, choices))
+            )
         return Range(field, choices=choices)
     log = values.startswith("log:")
     parts = values.removeprefix("log:").split(":")
