@@ -1,9 +1,7 @@
 """compress: how a model ships.
 
-small = compress.quantize_aware(model, calibration=batches)     # then compile and fit it, as any Keras model
-artifact = compress.export(small, "model.tflite")               # full int8, no calibration set
-compress.verify(artifact, small, test_batches)
-compress.LiteModel("model.tflite").predict(x)
+`quantize_aware` rewrites a model for training with int8 rounding, `export` writes the `.tflite` file, `verify` runs it
+beside the Keras model, `LiteModel` runs it alone.
 """
 
 from compress.errors import CompressError

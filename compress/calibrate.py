@@ -35,9 +35,7 @@ def measure_ranges(
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             name = tensors[bad[0] // 2].name
-            raise CompressError(
-                f"calibration batch {count} makes {name} NaN or infinite; check the images and the model"
-            )
+            raise CompressError(f"calibration batch {count} makes {name} NaN or infinite; check images and model")
         low = np.minimum(low, values[0::2])
         high = np.maximum(high, values[1::2])
         count += 1

@@ -17,6 +17,7 @@ def expand(layer: Any) -> Chain:
 
     - An activation inside a layer becomes a layer of its own.
     - SeparableConv becomes a depthwise and a 1x1 convolution.
+    - Rescaling and Normalization become a frozen batch normalisation.
     - Convolutions over series become 2-D convolutions over images of height 1 (the converter rejects per-channel
       fake-quant on a 3-D kernel).
     """
@@ -27,16 +28,49 @@ def expand(layer: Any) -> Chain:
         return _separable(layer)
     if kind in ("Conv1D", "DepthwiseConv1D"):
         return _series(layer)
-    if kind in ("Conv2D", "DepthwiseConv2D", "Dense") and layer.activation is not keras.activations.linear:
+    if kind in ("Rescaling", "Normalization"):
+        return _affine(layer)
+    if (
+        kind in ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
+        and layer.activation is not keras.activations.linear
+    ):
         plain = type(layer).from_config({**layer.get_config(), "activation": "linear"})
         return [(plain, layer.get_weights()), *_activation(layer)]
     return []
+
+
+def is_long(layer: Any, args: tuple) -> bool:
+    """Whether `layer` adds or multiplies more than two tensors at once."""
+    return isinstance(layer, (keras.layers.Add, keras.layers.Multiply)) and len(args[0]) > 2
+
+
+def is_elementwise(layer: Any) -> bool:
+    """Whether `layer` does the same to a series as to an image of height 1."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return layer.axis == -1
+    return isinstance(layer, (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.Activation)) and (
+        getattr(layer, "activation", None) is not keras.activations.softmax
+    )
 
 
 def _activation(layer: Any) -> Chain:
     if layer.activation is keras.activations.linear:
         return []
     return [(keras.layers.Activation(layer.activation, name=f"{layer.name}_activation"), [])]
+
+
+def _affine(layer: Any) -> Chain:
+    channels = layer.input.shape[-1]
+    if isinstance(layer, keras.layers.Rescaling):
+        scale, offset = layer.scale, layer.offset
+    elif layer.axis in ((-1,), (len(layer.input.shape) - 1,)) and not layer.invert:
+        deviation = np.maximum(np.sqrt(np.asarray(layer.variance)), keras.backend.epsilon())
+        scale, offset = 1 / deviation, -np.asarray(layer.mean) / deviation
+    else:
+        return []
+    numbers = [np.broadcast_to(np.ravel(value), (channels,)) for value in (scale, offset, 0.0, 1.0)]
+    norm = keras.layers.BatchNormalization(epsilon=0.0, trainable=False, name=layer.name)
+    return [(norm, [number.astype(np.float32) for number in numbers])]
 
 
 def _separable(layer: Any) -> Chain:

@@ -50,7 +50,7 @@ class Fold(keras.layers.Layer):
         """Fold `weights["kernel"]`, and `weights["bias"]` where there is one."""
         scale = self.gamma * keras.ops.rsqrt(self.variance + self.epsilon)
         kernel = weights["kernel"] * keras.ops.reshape(scale, self.channel_shape)
-        bias = (weights["bias"] if "bias" in weights else 0.0) - keras.ops.convert_to_tensor(self.mean)
+        bias = weights.get("bias", 0.0) - keras.ops.convert_to_tensor(self.mean)
         return {**weights, "kernel": kernel, "bias": bias * scale + self.beta}
 
     def adopt(self, norm: keras.layers.BatchNormalization) -> None:

@@ -4,8 +4,9 @@ This is what the rewriting passes work on: nested models are inlined, `mixed_flo
 user's model is left alone.
 """
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ import keras
 import numpy as np
 
 from compress.errors import CompressError
-from compress.expand import expand
+from compress.expand import expand, is_elementwise, is_long
 
 Chain = list[tuple[Any, list[np.ndarray]]]
 """Layers that follow one another, each with the weights to set once it is built (none: leave them)."""
@@ -56,18 +57,19 @@ class Graph:
 
 
 def functional(model: keras.Model) -> Any:
-    """The model as a plain, uncompiled Functional over the same layers.
+    """The model as a Functional over the same layers.
 
     Raises:
         CompressError: it is subclassed or not built, so there is no graph to rewrite.
     """
-    try:
-        return keras.Model(model.input, model.output, name=model.name)
-    except (AttributeError, ValueError, TypeError):
-        raise CompressError(
-            f"model {model.name!r} has no graph of layers (it is subclassed or not built); "
-            "compress takes Functional and built Sequential models"
-        ) from None
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    if hasattr(model, "_run_through_graph"):
+        return model
+    raise CompressError(
+        f"model {model.name!r} has no graph of layers (it is subclassed or not built); "
+        "compress takes Functional and built Sequential models"
+    )
 
 
 def as_float32(config: Any) -> Any:
@@ -98,19 +100,23 @@ class _Tracer:
     copies: dict[int, Chain] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     nodes: list[Node] = field(default_factory=list)
+    images: dict[int, keras.KerasTensor] = field(default_factory=dict)
+    """For each series tensor, by id, the image of height 1 that it was reshaped from."""
 
     def run(self, model: Any, inputs: Any, *, training: Any, prefix: str) -> Any:
         """Call every layer of `model` on `inputs` as a copy, noting each call."""
 
         def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
             if isinstance(operation, keras.Model):
-                inner = kwargs.get("training", training)
-                nested = functional(operation)
-                return self.run(nested, args[0], training=inner, prefix=f"{prefix}{operation.name}_")
-            chain = self.copy(operation, prefix)
-            if training is not None:
-                kwargs = {"training": training, **kwargs}
-            return run_chain(chain, args, kwargs, call=self.emit)
+                inner = kwargs.get("training")
+                inner = training if inner is None else inner
+                return self.run(functional(operation), args[0], training=inner, prefix=f"{prefix}{operation.name}_")
+            if training is not None and kwargs.get("training") is None:
+                kwargs = {**kwargs, "training": training}
+            *steps, (last, weights) = self.copy(operation, prefix)
+            if is_long(operation, args):
+                return self.pair_up(last, *args)
+            return run_chain([*steps, (last, weights)], args, kwargs, call=self.emit)
 
         return model._run_through_graph(inputs, operation_fn=lambda operation: operation, call_fn=call)
 
@@ -129,10 +135,38 @@ class _Tracer:
         self.names.add(name)
         return copy_operation(operation, name=name)
 
+    def pair_up(self, layer: Any, terms: list[Any]) -> Any:
+        """A sum of many as sums of two: the runtime's ADD takes two, and each needs a range."""
+        first, *middle, last = terms
+        for term in middle:
+            first = self.emit(self.rename(layer, f"{layer.name}_part_"), ([first, term],), {})
+        return self.emit(layer, ([first, last],), {})
+
     def emit(self, operation: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Call and note it; a series that came out of an image goes on as that image, where that is the same."""
+        image = self.images.get(id(args[0])) if len(args) == 1 else None
+        if type(operation) is keras.layers.Reshape and image is not None:
+            if operation.compute_output_shape(args[0].shape) == image.shape:
+                return image
+        elif image is not None and is_elementwise(operation):
+            outputs = self.emit(operation, (image,), kwargs)
+            back = keras.layers.Reshape((-1, image.shape[-1]), name=f"{operation.name}_as_series")
+            return self.emit(back, (outputs,), {})
         outputs = operation(*args, **kwargs)
         self.nodes.append(Node(operation, args, kwargs, tuple(keras.tree.flatten(outputs))))
+        if type(operation) is keras.layers.Reshape and args[0].shape[1] == 1 and outputs.shape[1:] == args[0].shape[2:]:
+            self.images[id(outputs)] = args[0]
         return outputs
+
+    def live(self, outputs: Any) -> tuple[Node, ...]:
+        """The calls that the outputs depend on, in order."""
+        wanted = {id(tensor) for tensor in keras.tree.flatten(outputs)}
+        kept = []
+        for node in reversed(self.nodes):
+            if any(id(tensor) in wanted for tensor in node.outputs):
+                kept.append(node)
+                wanted.update(id(tensor) for tensor in node.inputs)
+        return tuple(reversed(kept))
 
 
 def _taken(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +175,18 @@ def _taken(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kwargs.items() if name not in ("training", "mask") or name in takes}
 
 
+@contextlib.contextmanager
+def float32_layers() -> Iterator[None]:
+    """Inside, new layers compute in float32 whatever the global dtype policy is."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@float32_layers()
 def trace(model: keras.Model) -> Graph:
     """Copy `model` into a flat float32 graph that computes the same.
 
@@ -150,10 +196,10 @@ def trace(model: keras.Model) -> Graph:
         CompressError: the model is subclassed or not built.
     """
     source = functional(model)
-    inputs = keras.tree.map_structure(_input_like, model.input)
+    inputs = keras.tree.map_structure(_input_like, source._inputs_struct)
     tracer = _Tracer()
     outputs = tracer.run(source, inputs, training=None, prefix="")
-    return Graph(model.name, inputs, outputs, tuple(tracer.nodes))
+    return Graph(model.name, inputs, outputs, tracer.live(outputs))
 
 
 def _input_like(tensor: keras.KerasTensor) -> keras.KerasTensor:
@@ -208,10 +254,10 @@ def float32(model: keras.Model) -> keras.Model:
     """The model itself when it computes in float32 throughout, else a float32 copy.
 
     Raises:
-        CompressError: it does not, and has no graph to copy.
+        CompressError: it has no graph.
     """
-    layers = model._flatten_layers(include_self=False)
-    if not any(_is_half(layer.compute_dtype) for layer in layers):
+    functional(model)
+    if not any(_is_half(layer.compute_dtype) for layer in model._flatten_layers(include_self=False)):
         return model
     graph = trace(model)
     return keras.Model(graph.inputs, graph.outputs, name=graph.name)

@@ -10,11 +10,14 @@ range. `same`: LiteRT asks for one scale on input and output, so it shares its i
 it computes new values that fall between steps. `fixed`: LiteRT prescribes the output range. `float`: not known to
 have an integer form."""
 
-_WEIGHTS = {"Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "Dense"}
+_WEIGHTS = {
+    "Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
+    "Conv2DTranspose", "Dense",
+}  # fmt: skip
 _OWN = {
-    "Add", "Subtract", "Multiply", "Concatenate",
-    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "ReLU", "LeakyReLU",
-    "Mean", "Relu", "Relu6", "LeakyRelu", "Silu", "HardSilu",
+    "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate",
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "ReLU", "LeakyReLU", "PReLU",
+    "Mean", "Relu", "Relu6", "LeakyRelu", "Silu", "HardSilu", "Gelu",
 }  # fmt: skip
 _SAME = {
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "Identity",
@@ -25,8 +28,10 @@ _SAME = {
 _ROUND = {"AveragePooling1D", "AveragePooling2D", "AveragePool"}
 _ACTIVATIONS: dict[str, Kind] = {
     "linear": "same", "relu": "own", "relu6": "own", "leaky_relu": "own", "silu": "own", "hard_silu": "own",
+    "gelu": "own",
     "softmax": "fixed", "sigmoid": "fixed", "tanh": "fixed",
 }  # fmt: skip
+_INTERPOLATION: dict[str, Kind] = {"nearest": "same", "bilinear": "round"}
 _FIXED = {"softmax": (0.0, 255 / 256), "sigmoid": (0.0, 255 / 256), "tanh": (-1.0, 127 / 128)}
 """LiteRT 8-bit quantization specification: SOFTMAX and LOGISTIC have scale 1/256 and zero point -128, TANH 1/128
 and 0."""
@@ -43,9 +48,12 @@ def kind(operation: Any) -> Kind:
         plain = operation.mode == "constant" and not operation.__dict__.get("constant_values")
         return "same" if plain else "float"
     if name == "BatchNormalization":
-        return "norm"
+        last = operation.axis == -1 or operation.axis == len(operation.input.shape) - 1
+        return "norm" if last else "float"
     if name == "ReLU" and not _runtime_relu(operation):
         return "float"
+    if name in ("UpSampling2D", "Resizing"):
+        return _INTERPOLATION.get(operation.interpolation, "float")
     if name in _SAME:
         return "same"
     if name in _WEIGHTS:
@@ -73,6 +81,8 @@ def fixed_range(operation: Any) -> tuple[float, float]:
 def fuses(operation: Any) -> bool:
     """Whether the runtime computes `operation` inside the convolution or sum before it (ReLU and ReLU6)."""
     name = type(operation).__name__
+    if name == "ReLU" and (operation.negative_slope or not _runtime_relu(operation)):
+        return False
     return name in ("Relu", "Relu6", "ReLU") or activation_name(operation) in ("relu", "relu6")
 
 

@@ -10,11 +10,11 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-import flatbuffers
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import number_types as N
-from flatbuffers.table import Table
+from flatbuffers.table import Table  # type: ignore[import-untyped]
 
 from compress.errors import CompressError
 from compress.flatbuffer import unpack
@@ -45,9 +45,7 @@ class Metadata:
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not self.mean:
-            raise CompressError(
-                f"metadata has {len(self.mean)} means and {len(self.std)} deviations; give as many of each"
-            )
+            raise CompressError(f"metadata has {len(self.mean)} means and {len(self.std)} stds; give as many of each")
         if any(not np.isfinite(value) or value <= 0 for value in self.std):
             raise CompressError(f"metadata std is {self.std}; every deviation must be above zero")
         if any("\n" in label for label in self.labels):

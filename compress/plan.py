@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -35,13 +36,15 @@ def make_plan(graph: Graph) -> Plan:
     """
     readers = graph.consumers()
     folds = _folds(graph, readers)
+    seen: Counter[str] = Counter()
     names = {id(tensor): tensor.name for tensor in keras.tree.flatten(graph.inputs)}
     ranges: list[tuple[keras.KerasTensor, Ends | None]]
     ranges = [(tensor, None) for tensor in keras.tree.flatten(graph.inputs) if _is_float(tensor)]
     for node in graph.nodes:
         role = kind(node.operation)
-        for index, tensor in enumerate(node.outputs):
-            names[id(tensor)] = f"{node.operation.name}_{index}" if index else node.operation.name
+        for tensor in node.outputs:
+            names[id(tensor)] = f"{node.operation.name}_{seen[node.operation.name] or ''}".rstrip("_")
+            seen[node.operation.name] += 1
             if role in ("same", "round") or not _is_float(tensor):
                 continue
             if role == "fixed" and None in readers[id(tensor)]:
@@ -61,11 +64,16 @@ def _folds(graph: Graph, readers: dict[int, list[Node | None]]) -> dict[int, ker
             continue
         tensor = node.inputs[0]
         maker = makers.get(id(tensor))
-        if maker is None or kind(maker.operation) != "weights" or len(readers[id(tensor)]) > 1:
+        if maker is None or not _foldable(maker.operation) or len(readers[id(tensor)]) > 1:
             continue
         if calls[id(maker.operation)] == calls[id(node.operation)] == 1:
             folds[id(maker.operation)] = node.operation
     return folds
+
+
+def _foldable(operation: Any) -> bool:
+    """Whether the output channels are the last axes of the kernel, which a transposed convolution's are not."""
+    return kind(operation) == "weights" and not isinstance(operation, keras.layers.Conv2DTranspose)
 
 
 def _deferred(node: Node, readers: list[Node | None], folds: dict[int, keras.layers.BatchNormalization]) -> bool:
@@ -79,9 +87,8 @@ def _deferred(node: Node, readers: list[Node | None], folds: dict[int, keras.lay
     if folds.get(id(node.operation)) is reader:
         return True
     name = type(node.operation).__name__
-    if role in ("weights", "norm") or name in ("Add", "Subtract", "Multiply"):
-        if fuses(reader):
-            return True
+    if (role in ("weights", "norm") or name in ("Add", "Subtract", "Multiply")) and fuses(reader):
+        return True
     return role in ("weights", "norm", "own") and type(reader).__name__ == "Concatenate" and name != "Concatenate"
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from compress.calibrate import measure_ranges
 from compress.errors import CompressError
+from compress.expand import expand
 from compress.fold import Fold
-from compress.graph import Chain, Graph, Node, copy_operation, functional, rebuild, run_chain, trace
+from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, functional, rebuild, run_chain, trace
 from compress.kinds import kind
 from compress.plan import Plan, make_plan
 from compress.ranges import FakeQuantWeights, Range
@@ -37,15 +38,20 @@ def report(model: keras.Model) -> Report:
     Raises:
         CompressError: the model is subclassed or not built.
     """
-    quantized, rest = [], []
+    quantized: list[str] = []
+    rest: list[tuple[str, str]] = []
     for operation in functional(model).operations:
         if isinstance(operation, keras.Model):
             inner = report(operation)
             quantized.extend(inner.quantized)
             rest.extend(inner.float_layers)
-        elif isinstance(operation, Compressed) or kind(operation) == "weights":
+            continue
+        if isinstance(operation, (Range, keras.layers.InputLayer)):
+            continue
+        kinds = {kind(layer) for layer, _ in expand(operation)} or {kind(operation)}
+        if isinstance(operation, Compressed) or "weights" in kinds:
             quantized.append(operation.name)
-        elif not isinstance(operation, (Range, keras.layers.InputLayer)) and kind(operation) == "float":
+        elif "float" in kinds:
             rest.append((operation.name, f"{type(operation).__name__} has no known integer form"))
     return Report(tuple(quantized), tuple(rest))
 
@@ -55,6 +61,7 @@ def is_quantize_aware(model: keras.Model) -> bool:
     return any(isinstance(layer, Range) for layer in model.layers)
 
 
+@float32_layers()
 def quantize_aware(model: keras.Model, *, calibration: Iterable[Any], bits: int = 8) -> keras.Model:
     """A copy of `model` that trains, and predicts, with the rounding of its int8 file.
 
@@ -139,7 +146,7 @@ def _wrapped(layer: Any, norm: Any, bits: int) -> Compressed:
     if norm is not None:
         fold = Fold(norm.epsilon, norm.scale, norm.center, axes, name="fold", trainable=norm.trainable)
         transforms.append(fold)
-    per_channel = not isinstance(layer, keras.layers.Dense)
+    per_channel = not isinstance(layer, (keras.layers.Dense, keras.layers.Conv2DTranspose))
     transforms.append(FakeQuantWeights(bits, per_channel, axes, name="fake_quant"))
     wrapper = Compressed(layer, transforms, name=layer.name)
     wrapper.build(None)
@@ -149,8 +156,9 @@ def _wrapped(layer: Any, norm: Any, bits: int) -> Compressed:
 
 
 def _scale_and_offset(node: Node, bits: int) -> Chain:
-    """A batch normalisation with no convolution to fold into: a depthwise 1x1 convolution of ones, which it folds
-    into. The runtime computes that in one pass, with a step for each channel and the ReLU fused.
+    """A batch normalisation with no convolution before it, as a depthwise 1x1 convolution of ones that it folds into.
+
+    The runtime computes that in one pass, with a step for each channel and the ReLU fused.
     """
     norm, shape = node.operation, node.inputs[0].shape
     ones = keras.layers.DepthwiseConv2D(
@@ -165,9 +173,11 @@ def _scale_and_offset(node: Node, bits: int) -> Chain:
     return [(image, []), (wrapper, []), (back, [])]
 
 
+@float32_layers()
 def strip(model: keras.Model) -> keras.Model:
-    """A plain Keras model of the weights as `model` sees them: batch normalisation folded into biases, no fake-quant
-    left on activations, no class of ours inside.
+    """Back to a plain Keras model, of the weights as `model` sees them.
+
+    Batch normalisation is folded into biases; no fake-quant is left on activations and no class of ours inside.
 
     Args:
         model: made by `quantize_aware`, trained or not; it is not changed.
