@@ -1,0 +1,30 @@
+"""The zoo: an architecture is data.
+
+    zoo.list_models("resnet*")
+    zoo.spec("resnet20")
+    zoo.build("resnet20", input_shape=(32, 32, 3), classes=10)
+    zoo.card("resnet20")
+
+The command line is `python -m zoo`.
+"""
+
+from zoo.cards import Card, Layers, card
+from zoo.contract import Spec
+from zoo.errors import ZooError
+from zoo.families import FAMILIES
+from zoo.graph import macs
+from zoo.models import build, endpoints, list_models, spec
+
+__all__ = [
+    "FAMILIES",
+    "Card",
+    "Layers",
+    "Spec",
+    "ZooError",
+    "build",
+    "card",
+    "endpoints",
+    "list_models",
+    "macs",
+    "spec",
+]

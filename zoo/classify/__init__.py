@@ -1,0 +1,1 @@
+"""Families that put an image into one of several classes."""

@@ -1,0 +1,130 @@
+"""MobileNetV2: inverted residuals with linear bottlenecks.
+
+Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018,
+arXiv:1801.04381.
+
+Computes what `keras.applications.MobileNetV2` computes from the same weights, in the same order.
+"""
+
+from dataclasses import dataclass
+
+import keras
+
+from zoo import blocks, check
+from zoo.contract import Origin, Spec
+
+TASK = "classify"
+EPSILON = 1e-3
+"""As in `keras.applications` and the authors' code; the paper gives none."""
+
+ROWS = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+"""Table 2: expansion t, channels c, repetitions n, stride s of the first repetition."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MobileNetV2Spec(Spec):
+    """A MobileNetV2.
+
+    Attributes:
+        width: multiplier of the channels; they are rounded to multiples of 8.
+        stem: channels of the first convolution, before the multiplier; its stride is 2.
+        rows: one stage each, `(expansion, channels, repetitions, stride)`, as in table 2.
+        top: channels of the last 1x1 convolution, which is a stage of its own; a multiplier below 1 leaves
+            them (section 6.1).
+        dropout: share of the features dropped before the head.
+    """
+
+    width: float = 1.0
+    stem: int = 32
+    rows: tuple[tuple[int, int, int, int], ...] = ROWS
+    top: int = 1280
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check.whole(self.stem, "stem")
+        check.whole(self.top, "top")
+        rows = check.items(self.rows, "rows")
+        checked = tuple(check.wholes(row, "each row of rows", count=4) for row in rows)
+        object.__setattr__(self, "rows", checked)
+
+
+SPEC = MobileNetV2Spec
+
+# Table 2 at the multipliers that the authors published checkpoints for (section 6.1: 0.35 to 1.4).
+VARIANTS: dict[str, MobileNetV2Spec] = {
+    "mobilenet_v2_035": MobileNetV2Spec(width=0.35),
+    "mobilenet_v2_050": MobileNetV2Spec(width=0.5),
+    "mobilenet_v2_075": MobileNetV2Spec(width=0.75),
+    "mobilenet_v2": MobileNetV2Spec(),
+    "mobilenet_v2_130": MobileNetV2Spec(width=1.3),
+    "mobilenet_v2_140": MobileNetV2Spec(width=1.4),
+}
+
+
+def origin(spec: MobileNetV2Spec) -> Origin:
+    """The paper; ImageNet."""
+    title = "MobileNetV2: Inverted Residuals and Linear Bottlenecks"
+    return Origin(f"Sandler et al., {title}, CVPR 2018, arXiv:1801.04381", (224, 224, 3), 1000)
+
+
+def build(
+    spec: MobileNetV2Spec,
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    activation: str | None,
+    name: str,
+) -> keras.Model:
+    """The network: `stem`, a `stageN` for each row and for the last convolution, `head`. See `zoo.build`."""
+    shrinks = 2
+    for _, _, _, stride in spec.rows:
+        shrinks *= stride
+    inputs = blocks.image_input(input_shape, stride=shrinks, model=name)
+    x = blocks.conv(inputs, _rounded(spec.stem * spec.width), 3, stride=2, padding="same", name="stem_conv")
+    x = _norm_relu6(x, "stem_norm", "stem")
+    for stage, (expansion, channels, repetitions, stride) in enumerate(spec.rows, start=1):
+        filters = _rounded(int(channels * spec.width))
+        for number in range(1, repetitions + 1):
+            label = f"stage{stage}_block{number}"
+            end = f"stage{stage}" if number == repetitions else f"{label}_out"
+            x = _inverted_residual(x, filters, expansion, stride if number == 1 else 1, label, end)
+    top = _rounded(spec.top * spec.width) if spec.width > 1.0 else spec.top
+    last = f"stage{len(spec.rows) + 1}"
+    x = blocks.conv(x, top, 1, name=f"{last}_conv")
+    x = _norm_relu6(x, f"{last}_norm", last)
+    outputs = blocks.head(x, classes=classes, dropout=spec.dropout, activation=activation)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _rounded(channels: float) -> int:
+    """To a multiple of 8, at least 8, and never more than a tenth below `channels` (the authors' code)."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+def _norm_relu6(x: keras.KerasTensor, norm: str, relu: str) -> keras.KerasTensor:
+    return keras.layers.ReLU(6.0, name=relu)(blocks.norm(x, epsilon=EPSILON, name=norm))
+
+
+def _inverted_residual(
+    x: keras.KerasTensor, filters: int, expansion: int, stride: int, label: str, end: str
+) -> keras.KerasTensor:
+    """Expand, filter each channel, project without ReLU (table 1, figure 4d); a sum where shapes agree."""
+    source = x
+    adds = stride == 1 and x.shape[-1] == filters
+    if expansion > 1:
+        x = blocks.conv(x, expansion * x.shape[-1], 1, name=f"{label}_expand")
+        x = _norm_relu6(x, f"{label}_expand_norm", f"{label}_expand_relu")
+    x = blocks.depthwise(x, 3, stride=stride, name=f"{label}_depthwise")
+    x = _norm_relu6(x, f"{label}_depthwise_norm", f"{label}_depthwise_relu")
+    x = blocks.conv(x, filters, 1, name=f"{label}_project")
+    x = blocks.norm(x, epsilon=EPSILON, name=f"{label}_project_norm" if adds else end)
+    return keras.layers.Add(name=end)([source, x]) if adds else x

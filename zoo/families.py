@@ -1,0 +1,10 @@
+"""The families of the zoo: an explicit table. A new family is one file and one line here."""
+
+from zoo.classify import mobilenet_v2, resnet
+from zoo.contract import Family
+
+FAMILIES: dict[str, Family] = {
+    "mobilenet_v2": mobilenet_v2,
+    "resnet": resnet,
+}
+"""Family name → its module (see `zoo.contract.Family`)."""

@@ -1,0 +1,138 @@
+"""What a built model costs, read from its graph: multiply-accumulates, activation memory, weight sizes.
+
+Each layer must be called once and have a known input size, as in every model of the zoo.
+"""
+
+import math
+from collections import Counter
+
+import keras
+
+from zoo.errors import ZooError
+
+CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+)
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+NORMALISATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+)
+IN_PLACE = (
+    keras.layers.BatchNormalization,
+    keras.layers.Activation,
+    keras.layers.ReLU,
+    keras.layers.Dropout,
+)
+
+
+def macs(model: keras.Model) -> int:
+    """Multiply-accumulates of one example in convolutions and Dense layers; all other layers count nothing.
+
+    Every kernel weight is used once for each output position. Wrapped layers count as what they wrap.
+
+    Raises:
+        ZooError: the model leaves an input size open.
+    """
+    return sum(_layer_macs(layer) for layer in model.layers)
+
+
+def peak_activations(model: keras.Model) -> int:
+    """Most activation memory that one example needs at any time, in bytes of float32.
+
+    The layers run one by one in the model's own order. A tensor, the model's input too, lives from the layer
+    that makes it to the last layer that reads it; while a layer runs, all its inputs and outputs are alive.
+    Normalisation, activation and dropout write into their input where nothing else reads it, as runtimes fuse
+    them. Weights and a runtime's scratch memory are not in it.
+
+    Raises:
+        ZooError: the model leaves an input size open.
+    """
+    layers = model.layers
+    reads = [[id(tensor) for tensor in _inputs(layer)] for layer in layers]
+    readers = _readers(model)
+    owner: dict[int, int] = {}
+    size: dict[int, int] = {}
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for step, layer in enumerate(layers):
+        for tensor in reads[step]:
+            last[owner[tensor]] = step
+        made = id(layer.output)
+        if isinstance(layer, IN_PLACE) and readers[reads[step][0]] == 1:
+            owner[made] = owner[reads[step][0]]
+            continue
+        owner[made] = made
+        first[made] = last[made] = step
+        size[made] = 4 * math.prod(_known(layer))
+    return max(
+        sum(size[buffer] for buffer in size if first[buffer] <= step <= last[buffer]) for step in range(len(layers))
+    )
+
+
+def weight_bytes(model: keras.Model) -> tuple[int, int]:
+    """Bytes of the weights that a device needs, as float32 and as int8.
+
+    A normalisation that alone reads a convolution or a Dense layer is folded into it and leaves a bias; any
+    other leaves a scale and a shift. int8 has one byte a weight and four (an int32) a bias; the scales that go with
+    them, a few bytes a channel, and the graph itself are not in it.
+    """
+    weights = biases = 0
+    makers = {id(layer.output): layer for layer in model.layers}
+    readers = _readers(model)
+    folded = set()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            before = makers[id(layer.input)]
+            if _has_kernel(before) and readers[id(layer.input)] == 1:
+                folded.add(before.name)
+            else:
+                weights += 2 * layer.output.shape[-1]
+    for layer in model.layers:
+        if _has_kernel(layer):
+            weights += math.prod(layer.kernel.shape)
+            if layer.use_bias or layer.name in folded:
+                biases += _channels(layer)
+    return 4 * (weights + biases), weights + 4 * biases
+
+
+def _has_kernel(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, (*CONVOLUTIONS, keras.layers.Dense))
+
+
+def _channels(layer: keras.layers.Layer) -> int:
+    shape = layer.kernel.shape
+    return shape[-2] * shape[-1] if isinstance(layer, DEPTHWISE) else shape[-1]
+
+
+def _layer_macs(layer: keras.layers.Layer) -> int:
+    inner = layer
+    while isinstance(getattr(inner, "layer", None), keras.layers.Layer):
+        inner = inner.layer
+    if not _has_kernel(inner):
+        return 0
+    positions = math.prod(_known(layer)) // _channels(inner)
+    return positions * math.prod(inner.kernel.shape)
+
+
+def _known(layer: keras.layers.Layer) -> tuple[int, ...]:
+    """The output shape of one example."""
+    shape = layer.output.shape[1:]
+    if None in shape:
+        raise ZooError(f"the output size of {layer.name} is open; build the model with a fixed input_shape")
+    return shape
+
+
+def _readers(model: keras.Model) -> Counter[int]:
+    """How often each tensor, by its id, is read by a layer."""
+    return Counter(id(tensor) for layer in model.layers for tensor in _inputs(layer))
+
+
+def _inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
+    """What a layer reads; nothing for an input layer, whose input is its own output."""
+    return [] if isinstance(layer, keras.layers.InputLayer) else keras.tree.flatten(layer.input)

@@ -1,0 +1,109 @@
+"""Models by name or by spec: list them, look one up, build it, find its features."""
+
+import difflib
+import fnmatch
+import re
+
+import keras
+
+from zoo import check
+from zoo.contract import Spec
+from zoo.errors import ZooError
+from zoo.families import FAMILIES
+
+
+def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
+    """Names of models, sorted.
+
+    Args:
+        pattern: a name with the wildcards `*`, `?` and `[…]`.
+        task: only models for this task, for instance `classify`; None is all.
+
+    Raises:
+        ZooError: no family has that task.
+    """
+    if task is not None:
+        check.one_of(task, "task", sorted({family.TASK for family in FAMILIES.values()}))
+    return sorted(
+        name
+        for family in FAMILIES.values()
+        if task in (None, family.TASK)
+        for name in family.VARIANTS
+        if fnmatch.fnmatchcase(name, pattern)
+    )
+
+
+def spec(name: str) -> Spec:
+    """The numbers of the architecture `name`; change them with `dataclasses.replace`.
+
+    Raises:
+        ZooError: there is no such model; the message names similar ones.
+    """
+    for family in FAMILIES.values():
+        if isinstance(name, str) and name in family.VARIANTS:
+            return family.VARIANTS[name]
+    near = difflib.get_close_matches(str(name).lower().replace("-", "_"), list_models(), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`python -m zoo list` shows all"
+    raise ZooError(f"there is no model {name!r}; {hint}")
+
+
+def resolve(name_or_spec: str | Spec) -> tuple[str, str, Spec]:
+    """Name of the family, name of the model, spec; a spec that is no variant is called like its family."""
+    settings = spec(name_or_spec) if isinstance(name_or_spec, str) else name_or_spec
+    for family_name, family in FAMILIES.items():
+        if isinstance(settings, family.SPEC):
+            same = (name for name, variant in family.VARIANTS.items() if variant == settings)
+            return family_name, next(same, family_name), settings
+    raise ZooError(f"a model is a name or a spec of the zoo, not {name_or_spec!r}")
+
+
+def build(
+    name_or_spec: str | Spec,
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    activation: str | None = None,
+) -> keras.Model:
+    """A new model with random weights: a flat Functional graph of stock Keras layers.
+
+    `keras.utils.set_random_seed` makes the weights repeatable. The layer that ends a stage carries its name
+    (`stem`, `stage1`, … `head`): see `endpoints`.
+
+    Args:
+        name_or_spec: a name from `list_models`, or a spec.
+        input_shape: `(height, width, channels)` of the images, any size that the strides leave something of.
+        classes: number of classes, at least 2.
+        activation: None gives logits, `softmax` probabilities.
+
+    Returns:
+        A model from float32 images `(batch, height, width, channels)`, already normalised, to
+        `(batch, classes)`. Under a mixed precision policy the outputs stay float32.
+
+    Raises:
+        ZooError: the model is not known, or the shape, classes or activation cannot be.
+    """
+    family_name, name, settings = resolve(name_or_spec)
+    height, width, channels = check.wholes(input_shape, "input_shape (height, width, channels)", count=3)
+    classes = check.whole(classes, "classes", least=2)
+    check.one_of(activation, "activation", (None, "softmax"))
+    return FAMILIES[family_name].build(
+        settings,
+        input_shape=(height, width, channels),
+        classes=classes,
+        activation=activation,
+        name=name,
+    )
+
+
+def endpoints(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    """The features of a model of the zoo, in the order of the network: `stem`, `stage1`, … `head`.
+
+    The last `stageN` is what the head pools: `(batch, height, width, channels)`.
+
+    Raises:
+        ZooError: the model has no such layers.
+    """
+    found = {layer.name: layer.output for layer in model.layers if re.fullmatch(r"stem|stage\d+|head", layer.name)}
+    if not found:
+        raise ZooError(f"{model.name} has no layers named stem, stage1, … head; was it built by the zoo?")
+    return found
