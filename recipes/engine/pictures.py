@@ -48,13 +48,13 @@ def heat_map(matrix: np.ndarray, classes: tuple[str, ...]) -> Image.Image:
 
     count = len(classes)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = min(max(4.0, 0.42 * count + 2.0), 14.0)
-    figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
+    side = min(max(4.0, 0.3 * count + 1.5), 14.0)
+    figure = Figure(figsize=(side, side), dpi=80, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot(xlabel="answer", ylabel="truth")
     axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
     names = [name.replace("$", r"\$") for name in classes]
-    size = 9 if count <= 30 else 5
+    size = 9 if count <= 30 else 6
     axes.set_xticks(range(count), names, rotation=90, fontsize=size)
     axes.set_yticks(range(count), names, fontsize=size)
     if count <= 30:
