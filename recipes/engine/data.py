@@ -11,7 +11,7 @@ from recipes.engine import datasets
 from recipes.engine.errors import UserError
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Subset
-from recipes.engine.sources import arrays, digits, folder, splits, tables
+from recipes.engine.sources import arrays, digits, folder, notes, splits, tables
 from recipes.engine.sources.raw import Raw
 
 
@@ -36,13 +36,14 @@ def load(data: Data, *, progress: bool = True) -> Examples:
     split = splits.assign(raw, data, same)
     splits.limit(split, raw.labels, data)
     train, validation, test = (subset(raw, np.flatnonzero(split == place)) for place in range(len(splits.ORDER)))
-    notes = (
+    told = (
         *raw.notes,
-        *splits.leaks(raw, split, same),
-        *splits.imbalance(train.labels, raw.classes, balanced=data.balance == "weights"),
+        *notes.leaks(raw, split, same),
+        *notes.absent(raw, split),
+        *notes.imbalance(train.labels, raw.classes, balanced=data.balance == "weights"),
     )
     mark = fingerprint((train, validation, test))
-    return Examples(raw.classes, train, validation, test, mark, raw.source, notes)
+    return Examples(raw.classes, train, validation, test, mark, raw.source, told)
 
 
 def subset(raw: Raw, rows: np.ndarray) -> Subset:

@@ -44,7 +44,7 @@ def read(folder: Path, *, data: Data, progress: bool) -> Raw:
     kept = list(decoded.kept)
     notes = decoded.notes
     if others:
-        notes += (f"ignored {others.total()} files that are no images: {_kinds(others)}",)
+        notes += (f"files ignored since they are no images: {_kinds(others)}",)
     return Raw(
         images=decoded.images,
         labels=labels[kept],
@@ -90,7 +90,7 @@ def class_folders(root: Path) -> list[Path]:
         return below
     loose = [path for path in walk(root) if path.suffix.lower() in SUFFIXES]
     if loose:
-        raise UserError(f"{root} has {len(loose)} images but no class folders; {LAYOUT}")
+        raise UserError(f"{root} has images ({loose[0].name}) but no class folders; {LAYOUT}")
     raise UserError(f"{root} is empty; {LAYOUT}")
 
 

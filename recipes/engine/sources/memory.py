@@ -37,7 +37,9 @@ def require(needed: int, *, what: str, advice: str) -> None:
     """
     free = available()
     if free is not None and needed > free:
-        raise UserError(f"{what} needs {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB is free; {advice}")
+        raise UserError(
+            f"{what} would take {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB is free; {advice}"
+        )
 
 
 def require_images(source: str, count: int, *, height: int, width: int, channels: int) -> None:

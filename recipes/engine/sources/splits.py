@@ -1,7 +1,6 @@
-"""Who learns and who judges: checks, duplicates, and a stratified split that keeps copies together."""
+"""Who learns and who judges: checks, and a stratified split that keeps copies together."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +30,8 @@ def check(labels: np.ndarray, splits: Sequence[Split] | None, classes: tuple[str
         where = source if splits is None else f"the train split of {source}"
         for_what = f" (one for train and each of {', '.join(missing)})" if missing else ""
         raise UserError(
-            f"class {classes[short]!r} has {counts[short]} examples in {where}; it needs at least {need}{for_what}"
+            f"class {classes[short]!r} in {where} has too few examples: {counts[short]}, where it needs at least "
+            f"{need}{for_what}"
         )
 
 
@@ -83,8 +83,8 @@ def stratify(labels: np.ndarray, same: np.ndarray, shares: dict[int, float], *, 
         mine = np.flatnonzero(owner == label)
         if len(mine) <= len(shares):
             raise UserError(
-                f"class {name!r} in {raw.source} has {len(mine)} different images among "
-                f"{np.count_nonzero(labels == label)}; it needs at least {len(shares) + 1}, one for each split"
+                f"class {name!r} in {raw.source} has too few different images: {len(mine)} among its "
+                f"{np.count_nonzero(labels == label)}, where it needs at least {len(shares) + 1}, one for each split"
             )
         mine = generator.permutation(mine)
         total = int(sizes[mine].sum())
@@ -115,49 +115,3 @@ def limit(split: np.ndarray, labels: np.ndarray, data: Data) -> None:
     for label in np.unique(labels):
         mine = np.flatnonzero((split == 0) & (labels == label))
         split[generator.permutation(mine)[data.limit :]] = -1
-
-
-def leaks(raw: Raw, split: np.ndarray, same: np.ndarray) -> tuple[str, ...]:
-    """What the user should know of images with the same pixels."""
-    notes = []
-    for held in (1, 2):
-        for other in range(held):
-            there = {place: row for row, place in reversed(list(enumerate(same))) if split[row] == other}
-            found = [row for row in np.flatnonzero(split == held) if same[row] in there]
-            if found:
-                pair = f"{raw.names[found[0]]} = {raw.names[there[same[found[0]]]]}"
-                notes.append(
-                    f"{_images(len(found))} of {ORDER[held]} also in {ORDER[other]}, pixel for pixel (such as {pair}); "
-                    f"the {ORDER[held]} score flatters"
-                )
-    extra = np.flatnonzero(same != np.arange(len(same)))
-    if len(extra) and not notes:
-        pair = f"{raw.names[extra[0]]} = {raw.names[same[extra[0]]]}"
-        notes.append(
-            f"{_images(len(extra))} a copy of another, pixel for pixel (such as {pair}); copies stay in one split"
-        )
-    torn = np.flatnonzero(raw.labels != raw.labels[same])
-    if len(torn):
-        row = torn[0]
-        notes.append(
-            f"{_images(len(torn))} in two classes, pixel for pixel (such as {raw.names[row]} as "
-            f"{raw.classes[raw.labels[row]]} and {raw.names[same[row]]} as {raw.classes[raw.labels[same[row]]]})"
-        )
-    return tuple(notes)
-
-
-def imbalance(labels: np.ndarray, classes: tuple[str, ...], *, balanced: bool) -> tuple[str, ...]:
-    """A note where the largest class of the training split has at least twice the examples of the smallest."""
-    counts = Counter(labels.tolist())
-    (large, most), (small, least) = counts.most_common()[0], counts.most_common()[-1]
-    if most < 2 * least:
-        return ()
-    advice = "" if balanced else "; consider --data.balance weights"
-    return (
-        f"classes are uneven: {most} training examples of {classes[large]}, {least} of {classes[small]} "
-        f"(ratio {most / least:.1f}){advice}",
-    )
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image is" if count == 1 else f"{count:,} images are"
