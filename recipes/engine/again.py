@@ -85,7 +85,7 @@ def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "
     if quantize == "int8" and (folder / "model_qat.keras").exists():
         trained = folder / "model_qat.keras"
     _, prepared = keras_predict(trained)
-    model = keras.models.load_model(trained)
+    model = keras.models.load_model(trained, compile=False)
     examples = fitting(recipe, prepared, None)
     artifact = compress.export(
         model,

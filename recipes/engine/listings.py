@@ -67,7 +67,11 @@ def data() -> None:
     """The named data sets."""
     from recipes.engine import datasets
 
-    table = Table("data set", "what", "licence", "size", "packaged as", title="data sets", title_justify="left")
+    console.print("data sets", style="italic")
     for card in datasets.table():
-        table.add_row(card.name, card.description, card.licence, f"{card.bytes / 1e6:.1f} MB", "")
-    console.print(table)
+        size = f"{card.bytes / 1e6:.1f} MB" if card.copies else "embedded"
+        copies = f"  also by --via {card.packaged}" if card.packaged else ""
+        console.print(f"{card.name:<14} {card.description}\n{'':<14} {card.source}", markup=False)
+        console.print(f"{'':<14} {card.licence}; {size}{copies}", markup=False)
+        for file in card.copies[0].files if card.copies else ():
+            console.print(f"{'':<14} {file.sha256 or 'hash kept at the first download'}  {file.name}", markup=False)

@@ -31,7 +31,7 @@ def keras_predict(path: Path) -> tuple[Predict, Preprocess]:
     import compress  # noqa: F401  its layers must be known before a quantization-aware model loads
 
     try:
-        model = keras.models.load_model(path)
+        model = keras.models.load_model(path, compile=False)
     except (ValueError, TypeError, OSError, KeyError) as error:
         raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
     return lambda x: np.asarray(model.predict(x, verbose=0, batch_size=64)), prepared

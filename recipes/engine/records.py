@@ -116,7 +116,7 @@ class Train:
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     """`cosine` falls to zero; `step` divides by ten at 50 % and 75 % of training."""
     warmup: Fraction = 0.05
-    """Share of the updates over which the rate rises linearly from zero."""
+    """Share of the batches over which the rate rises linearly from zero."""
     weight_decay: NonNegative = 1e-4
     """Decoupled weight decay; biases and normalisation are left out."""
     label_smoothing: Fraction = 0.0

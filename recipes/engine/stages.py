@@ -122,7 +122,7 @@ def phase(
     """Train `model` into the file `path`, or read that file if the phase is already done."""
     story = path.with_name(f"{name}.history.json")
     if path.exists() and story.exists():
-        return keras.models.load_model(path), read_history(story)
+        return keras.models.load_model(path, compile=False), read_history(story)
     history = train.fit(
         model,
         examples,
@@ -136,7 +136,7 @@ def phase(
     )
     write_json(story, dataclasses.asdict(history))
     with whole(path) as temporary:
-        model.save(temporary)
+        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)  # without the optimizer
         preprocess.attach(prepared, temporary)
     (path.parent / f"{name}.checkpoint.npz").unlink()
     return model, history

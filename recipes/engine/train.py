@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,39 +18,43 @@ from recipes.engine.results import Examples, History
 from recipes.engine.tensorboard import Log
 
 
-def schedule(train: Train, updates: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Learning rate over `updates` optimizer updates, after a linear warm-up.
+@keras.saving.register_keras_serializable(package="edgezoo")
+class Warmup(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise over the first `steps` batches (Goyal et al. 2017, section 2.2) of another schedule."""
+
+    def __init__(self, inner: keras.optimizers.schedules.LearningRateSchedule, steps: int) -> None:
+        self.inner, self.steps = inner, steps
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate at `step`."""
+        risen = (keras.ops.cast(step, "float32") + 1.0) / (self.steps + 1.0)
+        return keras.ops.minimum(risen, 1.0) * self.inner(step)
+
+    def get_config(self) -> dict[str, Any]:
+        """What it is made of."""
+        return {"inner": self.inner, "steps": self.steps}
+
+
+def schedule(train: Train, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Learning rate over `steps` batches; Keras counts each batch, even where gradients are accumulated.
 
     `cosine` is Loshchilov & Hutter 2017, eq. 5, without restarts; `step` divides by ten at 50 % and 75 %, as
     He et al. 2016, section 4.2, do on CIFAR-10.
     """
-    warmup = round(train.warmup * updates)
+    schedules = keras.optimizers.schedules
     if train.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else train.lr,
-            decay_steps=max(updates - warmup, 1),
-            warmup_target=train.lr if warmup else None,
-            warmup_steps=warmup,
-        )
-    boundaries, values = [], []
-    if warmup:
-        ramp = min(warmup, 20)
-        boundaries = [round(warmup * (i + 1) / ramp) for i in range(ramp)]
-        values = [train.lr * (i + 1) / (ramp + 1) for i in range(ramp)]
-    if train.schedule == "step":
-        later = [b for b in (updates // 2, updates * 3 // 4) if b > warmup]
-        boundaries += later
-        values += [train.lr * 0.1**i for i in range(len(later) + 1)]
+        inner = schedules.CosineDecay(train.lr, decay_steps=steps)
+    elif train.schedule == "step":
+        boundaries = [max(steps // 2, 1), max(steps * 3 // 4, 2)]
+        inner = schedules.PiecewiseConstantDecay(boundaries, [train.lr, train.lr * 0.1, train.lr * 0.01])
     else:
-        values.append(train.lr)
-    if not boundaries:
-        return train.lr
-    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
+        inner = schedules.PiecewiseConstantDecay([steps], [train.lr, train.lr])
+    return Warmup(inner, round(train.warmup * steps))
 
 
-def optimizer(train: Train, updates: int) -> keras.optimizers.Optimizer:
+def optimizer(train: Train, steps: int) -> keras.optimizers.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) or SGD with Nesterov momentum 0.9, as the recipe says."""
-    rate = schedule(train, updates)
+    rate = schedule(train, steps)
     weight_decay = train.weight_decay or None
     clip = train.clip or None
     accumulate = train.accumulate if train.accumulate > 1 else None
@@ -108,7 +113,7 @@ def fit(
     """
     path = folder / f"{phase}.checkpoint.npz"
     plan = feed.plan(train, len(examples.train), macs)
-    adapted = optimizer(train, max(train.epochs * plan.steps // train.accumulate, 1))
+    adapted = optimizer(train, train.epochs * plan.steps)
     adapted.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if len(v.shape) < 2])
     model.compile(
         optimizer=adapted,
