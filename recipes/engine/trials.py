@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 import keras_tuner
 import yaml
 from rich.table import Table
+from sklearn.exceptions import ConvergenceWarning
 
 import zoo
 from recipes.engine import data, preprocess, runs, train
@@ -36,7 +38,10 @@ def go_on(folder: Path) -> Path:
     search = Search(**values | {"over": tuple(values["over"])})
     tuner = Trials(oracle(search, epochs=recipe.train.epochs), directory=str(folder), project_name="keras_tuner")
     tuner.recipe, tuner.folder = recipe, folder
-    tuner.search(verbose=0)
+    tuner.oracle.verbose = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of the Gaussian process, on its first few points
+        tuner.search()
     finished = [trial for trial in tuner.oracle.trials.values() if trial.score]
     if not finished:
         raise TrainingFailed(f"no trial of {folder} gave a score above 0; see the folders of its trials")
@@ -66,7 +71,10 @@ class Trials(keras_tuner.Tuner):
         if epochs:
             changed = apply(changed, {"train.epochs": int(epochs)})
         console.print(f"trial {trial.trial_id}: {written(values)}")
-        return {"val_accuracy": score(changed, self.folder / f"trial-{trial.trial_id}", values)}
+        try:
+            return {"val_accuracy": score(changed, self.folder / f"trial-{trial.trial_id}", values)}
+        except Exception as error:  # KerasTuner would go on to the next trial, which has the same fault
+            raise keras_tuner.errors.FatalError(str(error)) from error
 
 
 def oracle(search: Search, *, epochs: int) -> keras_tuner.Oracle:

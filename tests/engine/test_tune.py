@@ -56,7 +56,7 @@ def test_a_search_finds_the_better_value_and_resumes_without_a_repeat(tmp_path, 
         output=str(tmp_path),
         data=Data(source="digits", limit=5),
         model=Model(name="resnet8", width=4),
-        train=Train(epochs=2, batch_size=25, lr=1e-3),
+        train=Train(epochs=9, batch_size=25, lr=1e-3),
     )
     seen = []
 
