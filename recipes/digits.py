@@ -9,9 +9,9 @@ from recipes.engine import Augment, Data, Export, Gate, Model, Recipe, Train, ma
 recipe = Recipe(
     name="digits",
     data=Data(source="digits", validation=0.15, test=0.2),
-    model=Model(name="resnet8"),
+    model=Model(name="resnet8", width=24),
     augment=Augment(translate=0.12, rotate=10.0, zoom=0.1),
-    train=Train(epochs=40, batch_size=64, lr=4e-3, weight_decay=1e-3),
+    train=Train(epochs=50, batch_size=32, lr=3e-3, weight_decay=1e-3, ema=0.95),
     export=Export(quantize="int8"),
     gate=Gate(max_drop=0.005, min_accuracy=0.98, full_integer=True),
 )

@@ -11,8 +11,8 @@ recipe = Recipe(
     data=Data(source="mnist_5k", validation=0.1),
     model=Model(name="resnet8"),
     augment=Augment(translate=0.08, rotate=10.0, zoom=0.1),
-    train=Train(epochs=25, batch_size=64, lr=4e-3, weight_decay=1e-3),
-    compress=Compress(quantize_aware=True, epochs=3, lr=2e-4),
+    train=Train(epochs=25, batch_size=64, lr=4e-3, weight_decay=1e-3, ema=0.98),
+    compress=Compress(quantize_aware=True, epochs=4, lr=1e-4),
     export=Export(quantize="int8"),
     gate=Gate(max_drop=0.005, full_integer=True),
 )

@@ -43,7 +43,10 @@ def models() -> None:
 
 def finished(output: Path) -> None:
     """The runs below `output`, with their results."""
-    table = Table("run", "status", "float", "exported", "size", "started", title="runs", title_justify="left")
+    table = Table(title="runs", title_justify="left")
+    table.add_column("run", no_wrap=True)
+    for heading in ("status", "float", "exported", "size", "started"):
+        table.add_column(heading)
     for folder in runs.find(output):
         try:
             about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -58,7 +61,7 @@ def finished(output: Path) -> None:
             f"{figures['test']['accuracy']:.2%}" if figures else "",
             f"{lite['accuracy']:.2%} {lite['quantize']}" if lite else "",
             f"{lite['bytes'] / 1024:.1f} KiB" if lite else "",
-            str(about.get("started", "")),
+            str(about.get("started", ""))[:16].replace("T", " "),
         )
     console.print(table)
 
