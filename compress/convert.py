@@ -34,14 +34,15 @@ def quantization_aware(model: keras.Model) -> bytes:
 def post_training(model: keras.Model, *, calibration: Iterable[np.ndarray]) -> bytes:
     """The int8 file of a float model, its ranges the extremes over `calibration`; int8 in and out.
 
-    ai-edge-quantizer does it. It leaves float the operators that it has no rule for (version 0.10: LEAKY_RELU, ELU,
-    PRELU and more); where some are left, the TensorFlow converter's own post-training path is tried as well and the
-    file with fewer float tensors wins.
+    ai-edge-quantizer does it. It leaves float the operators that it has no rule for (version 0.10: LEAKY_RELU, PRELU,
+    MINIMUM, REDUCE_MAX, TILE and more); where some are left, the TensorFlow converter's own post-training path is
+    tried as well, and the file with fewer float tensors wins.
     """
     examples = [example[np.newaxis] for batch in calibration for example in batch]
+    content = to_float(model)
     candidates = []
     with contextlib.suppress(ValueError, RuntimeError, KeyError, NotImplementedError):
-        candidates.append(_quantizer(to_float(model), "static", examples))
+        candidates.append(_quantizer(content, "static", examples))
     if not candidates or flatbuffer.inspect(candidates[0]).float_tensors:
         candidates.append(_converter_post_training(model, examples))
     return min(candidates, key=lambda content: len(flatbuffer.inspect(content).float_tensors))
@@ -54,8 +55,6 @@ def light(model: keras.Model, *, recipe: str) -> bytes:
 
 def _quantizer(content: bytes, recipe: str, examples: list[np.ndarray]) -> bytes:
     from ai_edge_quantizer import quantizer, recipe_manager
-    from ai_edge_quantizer.calibrator import Calibrator
-    from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
     manager = recipe_manager.RecipeManager()
     everything = quantizer.qtyping.TFLOperationName.ALL_SUPPORTED
@@ -67,16 +66,24 @@ def _quantizer(content: bytes, recipe: str, examples: list[np.ndarray]) -> bytes
         casting = quantizer.AlgorithmName.FLOAT_CASTING
         manager.add_weight_only_config(".*", everything, num_bits=16, algorithm_key=casting)
     rewriter = quantizer.Quantizer(bytearray(content), manager.get_quantization_recipe())
-    ranges = None
-    if examples:
-        name = flatbuffer.input_names(content)[0]
-        # The quantizer's own `calibrate` averages the ranges of single images, which clips; these are the extremes.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of the interpreter, about keeping intermediate tensors
-            calibrator = Calibrator(content, num_threads=1, qsv_update_func=min_max_update)
-            calibrator.calibrate({_SIGNATURE: [{name: example} for example in examples]}, manager)
-        ranges = calibrator.get_model_qsvs()
-    return bytes(rewriter.quantize(ranges, enable_progress_report=False).quantized_model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of the interpreter, about keeping intermediate tensors
+        ranges = _extremes(content, examples, manager) if examples else None
+        return bytes(rewriter.quantize(ranges, enable_progress_report=False).quantized_model)
+
+
+def _extremes(content: bytes, examples: list[np.ndarray], recipes: Any) -> Any:
+    """Lowest and highest value of every tensor over all examples.
+
+    The quantizer's own `calibrate` averages over single images, which clips the extremes of most.
+    """
+    from ai_edge_quantizer.calibrator import Calibrator
+    from ai_edge_quantizer.utils.qsv_utils import min_max_update
+
+    name = flatbuffer.input_names(content)[0]
+    calibrator = Calibrator(content, num_threads=1, qsv_update_func=min_max_update)
+    calibrator.calibrate({_SIGNATURE: [{name: example} for example in examples]}, recipes)
+    return calibrator.get_model_qsvs()
 
 
 def _converter_post_training(model: keras.Model, examples: list[np.ndarray]) -> bytes:

@@ -50,6 +50,11 @@ def _names(enumeration: type) -> dict[int, str]:
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
 
 
+# What reading a damaged flatbuffer raises, depending on the byte that is wrong.
+_DAMAGE = (
+    *(struct.error, ValueError, IndexError, KeyError, TypeError),
+    *(AttributeError, OverflowError, MemoryError),
+)
 _OPS = _names(schema.BuiltinOperator)
 _TYPES = _names(schema.TensorType)
 
@@ -91,9 +96,13 @@ def unpack(content: bytes, *, origin: str) -> Any:
         ends = [buffer.offset + buffer.size for buffer in model.buffers if buffer.offset > 1]
         if max(ends, default=0) > len(content) or not len(graph.inputs) or not len(graph.outputs):
             raise ValueError("incomplete")
-    except (struct.error, ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError):
-        raise CompressError(f"{origin} is truncated or damaged: its flatbuffer cannot be read") from None
+    except _DAMAGE:
+        raise _damaged(origin) from None
     return model
+
+
+def _damaged(origin: str) -> CompressError:
+    return CompressError(f"{origin} is truncated or damaged: its flatbuffer cannot be read")
 
 
 def inspect(content: bytes, *, origin: str = "the file") -> Contents:
@@ -103,6 +112,13 @@ def inspect(content: bytes, *, origin: str = "the file") -> Contents:
         CompressError: it is truncated or damaged.
     """
     model = unpack(content, origin=origin)
+    try:
+        return _describe(model)
+    except _DAMAGE:
+        raise _damaged(origin) from None
+
+
+def _describe(model: Any) -> Contents:
     graph = model.subgraphs[0]
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     ops = Counter(_OPS.get(codes[operator.opcodeIndex], "CUSTOM") for operator in graph.operators)

@@ -103,16 +103,13 @@ class _Tracer:
     images: dict[int, keras.KerasTensor] = field(default_factory=dict)
     """For each series tensor, by id, the image of height 1 that it was reshaped from."""
 
-    def run(self, model: Any, inputs: Any, *, training: Any, prefix: str) -> Any:
+    def run(self, model: Any, inputs: Any, *, prefix: str) -> Any:
         """Call every layer of `model` on `inputs` as a copy, noting each call."""
 
         def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
             if isinstance(operation, keras.Model):
-                inner = kwargs.get("training")
-                inner = training if inner is None else inner
-                return self.run(functional(operation), args[0], training=inner, prefix=f"{prefix}{operation.name}_")
-            if training is not None and kwargs.get("training") is None:
-                kwargs = {**kwargs, "training": training}
+                # A `training=False` here is no loss: Keras itself overrides it when the outer model trains.
+                return self.run(functional(operation), args[0], prefix=f"{prefix}{operation.name}_")
             *steps, (last, weights) = self.copy(operation, prefix)
             if is_long(operation, args):
                 return self.pair_up(last, *args)
@@ -198,7 +195,7 @@ def trace(model: keras.Model) -> Graph:
     source = functional(model)
     inputs = keras.tree.map_structure(_input_like, source._inputs_struct)
     tracer = _Tracer()
-    outputs = tracer.run(source, inputs, training=None, prefix="")
+    outputs = tracer.run(source, inputs, prefix="")
     return Graph(model.name, inputs, outputs, tracer.live(outputs))
 
 
@@ -250,6 +247,7 @@ def rebuild(
     return keras.Model(inputs, keras.tree.map_structure(renew, graph.outputs), name=graph.name)
 
 
+@float32_layers()
 def float32(model: keras.Model) -> keras.Model:
     """The model itself when it computes in float32 throughout, else a float32 copy.
 

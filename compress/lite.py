@@ -11,7 +11,7 @@ from compress.flatbuffer import Port
 
 
 class LiteModel:
-    """A `.tflite` file in LiteRT's interpreter, on one CPU thread; TensorFlow is not imported.
+    """A `.tflite` file in LiteRT's own interpreter (ai-edge-litert, not TensorFlow's), on one CPU thread.
 
     Args:
         path: the file.
@@ -35,9 +35,10 @@ class LiteModel:
             raise CompressError(f"{self.path} has {count}; LiteModel runs files with one of each")
         (self.input,), (self.output,) = contents.inputs, contents.outputs
         self.metadata = metadata.read(content)
-        self._interpreter = try_out(content, origin=str(self.path))
-        self._in = self._interpreter.get_input_details()[0]["index"]
-        self._out = self._interpreter.get_output_details()[0]["index"]
+        self._interpreter, ins, outs = try_out(content, origin=str(self.path))
+        self._in, self._out = ins[0]["index"], outs[0]["index"]
+        if tuple(ins[0]["shape"]) != self.input.shape or tuple(outs[0]["shape"]) != self.output.shape:
+            raise CompressError(f"{self.path} is damaged: its input or output has another size when it runs")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -85,8 +86,8 @@ class LiteModel:
         self._interpreter.invoke()
 
 
-def try_out(content: bytes, *, origin: str) -> Interpreter:
-    """Load the file and run it once on zeros.
+def try_out(content: bytes, *, origin: str) -> tuple[Interpreter, list[dict], list[dict]]:
+    """Load the file and run it once on zeros; the interpreter and its details of inputs and outputs.
 
     Raises:
         CompressError: it does not load or run.
@@ -94,12 +95,13 @@ def try_out(content: bytes, *, origin: str) -> Interpreter:
     try:
         interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
-        for detail in interpreter.get_input_details():
+        ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
+        for detail in ins:
             interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
         interpreter.invoke()
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, IndexError) as error:
         raise CompressError(f"{origin} does not run: {str(error).splitlines()[0]}") from None
-    return interpreter
+    return interpreter, ins, outs
 
 
 def quantize(x: np.ndarray, port: Port) -> np.ndarray:

@@ -67,7 +67,7 @@ def attach(content: bytes, metadata: Metadata) -> bytes:
     entry.name, entry.buffer = _ENTRY, len(model.buffers)
     model.metadata = [old for old in model.metadata or [] if old.name != _ENTRY] + [entry]
     model.buffers.append(buffer)
-    builder = flatbuffers.Builder(len(content))
+    builder = _Builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     out = io.BytesIO()
     out.write(bytes(builder.Output()))
@@ -76,6 +76,15 @@ def attach(content: bytes, metadata: Metadata) -> bytes:
         with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
             archive.writestr(zipfile.ZipInfo(_LABELS), "\n".join(metadata.labels))
     return out.getvalue()
+
+
+class _Builder(flatbuffers.Builder):
+    """Puts byte vectors on multiples of 16, as the schema asks of tensor data and the plain builder does not."""
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        if x.dtype == np.uint8:
+            self.Prep(16, x.size)
+        return super().CreateNumpyVector(x)
 
 
 def read(content: bytes) -> Metadata | None:

@@ -1,0 +1,97 @@
+"""Each kind of layer, from a Keras layer to an integer operator."""
+
+import keras
+import numpy as np
+import pytest
+
+import compress
+
+layers = keras.layers
+IMAGE, SERIES, VECTOR = (8, 8, 6), (16, 6), (12,)
+
+
+def conv(x, filters=4, kernel=3, **options):
+    return layers.Conv2D(filters, kernel, padding="same", **options)(x)
+
+
+def norm_relu(x):
+    return layers.ReLU()(layers.BatchNormalization()(x))
+
+
+def squeeze_excite(x):
+    y = layers.Dense(3, activation="relu")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return layers.Multiply()([x, layers.Dense(6, activation="sigmoid")(y)])
+
+
+def dense_block(x):
+    x = conv(x)
+    return conv(layers.Concatenate()([x, norm_relu(conv(x, 3))]))
+
+
+def conv1d(x):
+    return layers.Conv1D(6, 3, padding="same", use_bias=False)(x)
+
+
+FULL_INT8 = {
+    "conv and separate relu": (IMAGE, lambda x: layers.ReLU()(conv(x))),
+    "strided, dilated, grouped": (IMAGE, lambda x: conv(conv(conv(x, strides=2), dilation_rate=2), groups=2)),
+    "depthwise, two a channel": (IMAGE, lambda x: norm_relu(layers.DepthwiseConv2D(3, depth_multiplier=2)(x))),
+    "separable": (IMAGE, lambda x: norm_relu(layers.SeparableConv2D(8, 3)(x))),
+    "transposed": (IMAGE, lambda x: layers.Conv2DTranspose(4, 3, strides=2, activation="relu")(conv(x))),
+    "conv1d": (SERIES, lambda x: layers.Conv1D(8, 3, padding="causal", activation="relu")(norm_relu(conv1d(x)))),
+    "dense with norm": (VECTOR, lambda x: layers.Dense(4)(norm_relu(layers.Dense(9, use_bias=False)(x)))),
+    "norm after relu": (VECTOR, lambda x: layers.Dense(4)(layers.BatchNormalization()(layers.Dense(9, "relu")(x)))),
+    "dense over a series": (SERIES, lambda x: layers.Dense(4, activation="relu")(x)),
+    "norm first": (IMAGE, lambda x: conv(norm_relu(x))),
+    "softmax": (VECTOR, lambda x: layers.Dense(4, activation="softmax")(x)),
+    "squeeze and excite": (IMAGE, squeeze_excite),
+    "swish": (IMAGE, lambda x: conv(conv(x, activation="swish"), activation="hard_swish")),
+    "leaky": (IMAGE, lambda x: layers.LeakyReLU()(conv(x))),
+    "pooling": (IMAGE, lambda x: layers.AveragePooling2D(2)(layers.MaxPooling2D(2, padding="same")(conv(x)))),
+    "global pooling": (IMAGE, lambda x: layers.Dense(3)(layers.GlobalMaxPooling2D()(conv(x)))),
+    "padding": (IMAGE, lambda x: conv(layers.ZeroPadding2D(((0, 1), (1, 0)))(conv(x)))),
+    "channel padding": (IMAGE, lambda x: keras.ops.pad(conv(x)[:, ::2, ::2], ((0, 0), (0, 0), (0, 0), (2, 2)))),
+    "concatenation": (IMAGE, dense_block),
+    "three terms": (IMAGE, lambda x: layers.Add()([conv(x, 6), conv(x, 6), x])),
+    "upsampling": (IMAGE, lambda x: conv(layers.UpSampling2D(2, interpolation="bilinear")(conv(x)))),
+    "rescaling": (IMAGE, lambda x: conv(layers.Rescaling(0.5, offset=1.0)(x))),
+}
+
+
+def build(case, rng):
+    """An untrained model whose biases and norms matter, and inputs for it."""
+    shape, make = case
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, make(inputs))
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+        elif getattr(layer, "use_bias", False):
+            *kernels, bias = layer.get_weights()
+            layer.set_weights([*kernels, rng.normal(size=bias.shape) * 0.3])
+    return model, rng.normal(size=(48, *shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", FULL_INT8)
+def test_trained_ranges_become_full_int8(name, rng, tmp_path):
+    model, x = build(FULL_INT8[name], rng)
+    small = compress.quantize_aware(model, calibration=[x])
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.float_tensors == ()
+    assert artifact.input.dtype == artifact.output.dtype == "int8"
+    assert "DEQUANTIZE" not in artifact.ops
+    assert compress.report(model).float_layers == compress.report(small).float_layers == ()
+    steps = np.abs(compress.LiteModel(artifact.path).predict(x) - small.predict(x, verbose=0)) / artifact.output.scale
+    assert steps.max() <= 3.01 and steps.mean() < 0.3, (steps.max(), steps.mean())
+
+
+@pytest.mark.parametrize("name", FULL_INT8)
+@pytest.mark.slow
+def test_post_training_is_full_int8_too(name, rng, tmp_path):
+    model, x = build(FULL_INT8[name], rng)
+    artifact = compress.export(model, tmp_path / "m.tflite", calibration=[x])
+    assert artifact.float_tensors == ()
+    assert artifact.input.dtype == artifact.output.dtype == "int8"
+    steps = np.abs(compress.LiteModel(artifact.path).predict(x) - model.predict(x, verbose=0)) / artifact.output.scale
+    assert steps.mean() < 1.5, steps.mean()

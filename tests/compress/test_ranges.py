@@ -1,0 +1,92 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from compress.ranges import FakeQuantWeights, Range, weight_range
+
+
+def test_range_by_hand():
+    # 255 steps of 0.01 from -0.5 to 2.05: zero is the 50th.
+    rounded = Range(-0.5, 2.05)(np.array([0.0, 0.014, 0.016, -0.333, 3.0, -9.0], np.float32))
+    np.testing.assert_allclose(rounded, [0.0, 0.01, 0.02, -0.33, 2.05, -0.5], atol=1e-6)
+
+
+def test_zero_is_kept_where_it_falls_between_steps():
+    # The step is 3/255 and zero would be step 85.0 of [-1, 2]; of [-0.99, 2.01] it is 84.15: the range is nudged.
+    rounded = np.asarray(Range(-0.99, 2.01)(np.array([0.0, -0.99, 2.01], np.float32)))
+    step = 3.0 / 255
+    np.testing.assert_allclose(rounded, [0.0, -84 * step, 171 * step], atol=1e-6)
+
+
+def test_weights_by_hand():
+    kernel = np.array([[1.27, 0.127], [-0.304, 0.0304], [0.0049, -0.1]], np.float32)
+    seen = FakeQuantWeights()({"kernel": kernel, "bias": np.array([0.123], np.float32)})
+    np.testing.assert_allclose(seen["kernel"], [[1.27, 0.127], [-0.30, 0.030], [0.0, -0.1]], atol=1e-6)
+    np.testing.assert_array_equal(seen["bias"], np.array([0.123], np.float32))
+    seen = FakeQuantWeights(per_channel=False)({"kernel": kernel})
+    np.testing.assert_allclose(seen["kernel"], [[1.27, 0.13], [-0.30, 0.03], [0.0, -0.1]], atol=1e-6)
+
+
+def test_depthwise_weights_have_a_step_for_each_input_and_multiplier(rng):
+    kernel = rng.normal(size=(3, 3, 4, 2)).astype(np.float32) * [[[[1.0, 100.0]]]]
+    seen = FakeQuantWeights(channel_axes=2)({"kernel": kernel.astype(np.float32)})["kernel"]
+    step = np.abs(kernel).max(axis=(0, 1)) / 127
+    np.testing.assert_allclose(seen, np.rint(kernel / step) * step, rtol=1e-4, atol=1e-6)
+
+
+def test_a_channel_of_zeros_takes_a_thousandth_of_the_largest():
+    kernel = np.array([[2.0, 0.0]], np.float32)
+    np.testing.assert_allclose(weight_range(kernel, per_channel=True), [2.0, 2.0 / 1024])
+    assert float(weight_range(np.zeros((3, 2), np.float32), per_channel=False)) == 1.0
+    assert not np.asarray(FakeQuantWeights()({"kernel": kernel})["kernel"])[0, 1]
+
+
+def test_every_weight_gets_its_gradient_in_training_the_largest_too(rng):
+    kernel = tf.Variable(rng.normal(size=(64, 32)).astype(np.float32))
+    factor = rng.normal(size=(64, 32)).astype(np.float32)
+    transform = FakeQuantWeights()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(transform({"kernel": tf.convert_to_tensor(kernel)}, training=True)["kernel"] * factor)
+    np.testing.assert_allclose(tape.gradient(loss, kernel), factor)
+
+
+def test_training_rounds_as_inference_does(rng):
+    kernel = rng.normal(size=(3, 3, 8, 8)).astype(np.float32)
+    transform = FakeQuantWeights()
+    inference, training = (transform({"kernel": kernel}, training=t)["kernel"] for t in (False, True))
+    np.testing.assert_allclose(inference, training, atol=1e-6)
+
+
+def ends(layer):
+    return float(layer.low), float(layer.high)
+
+
+def test_range_follows_training_batches_by_hand():
+    layer = Range(-1.0, 1.0, momentum=0.9)
+    layer(np.array([-2.0, 5.0], np.float32), training=True)
+    np.testing.assert_allclose(ends(layer), (-1.1, 1.4), rtol=1e-6)
+    layer(np.array([3.0, 4.0], np.float32), training=True)  # all above zero: the low end goes towards zero
+    np.testing.assert_allclose(ends(layer), (-0.99, 1.66), rtol=1e-6)
+
+
+@pytest.mark.parametrize("still", ["inference", "not trainable", "only rounding", "fixed"])
+def test_range_stays_where_it_should(still):
+    layer = Range(-1.0, 1.0, momentum=1.0 if still == "fixed" else 0.9)
+    layer.trainable = still != "not trainable"
+    values = np.array([-20.0, 50.0], np.float32)
+    layer(values, training=still != "inference", observe=still != "only rounding")
+    assert ends(layer) == (-1.0, 1.0)
+
+
+def test_range_of_an_all_zero_batch_keeps_a_width():
+    layer = Range(0.0, 1.0, momentum=0.0)
+    out = layer(np.zeros(4, np.float32), training=True)
+    assert ends(layer)[1] > ends(layer)[0]
+    np.testing.assert_array_equal(out, np.zeros(4))
+
+
+def test_config_round_trip():
+    for layer in (Range(-0.5, 2.0, momentum=0.5, name="r"), FakeQuantWeights(per_channel=False, channel_axes=2)):
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+        assert again.get_config() == layer.get_config()

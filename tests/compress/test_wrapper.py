@@ -1,0 +1,89 @@
+import keras
+import numpy as np
+
+import compress
+from compress.wrapper import Compressed
+
+layers = keras.layers
+
+
+@keras.saving.register_keras_serializable(package="edgezoo_tests")
+class Times(layers.Layer):
+    """A transform that multiplies the kernel."""
+
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+        self.built = True
+
+    def call(self, weights):
+        return {**weights, "kernel": weights["kernel"] * self.factor}
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package="edgezoo_tests")
+class Square(layers.Layer):
+    """A transform that squares the kernel."""
+
+    built = True
+
+    def call(self, weights):
+        return {**weights, "kernel": weights["kernel"] ** 2}
+
+
+def test_transforms_run_in_order(rng):
+    x = rng.normal(size=(2, 3)).astype(np.float32)
+    layer = layers.Dense(4)
+    wrapper = Compressed(layer, [Times(3.0), Square()])
+    out = wrapper(x)
+    kernel = np.array(layer.kernel)
+    np.testing.assert_allclose(out, x @ (3.0 * kernel) ** 2, rtol=1e-5)
+    np.testing.assert_array_equal(layer.kernel, kernel)
+
+
+def test_any_layer_with_a_kernel_can_be_wrapped(rng):
+    x = rng.normal(size=(2, 6, 6, 4)).astype(np.float32)
+    for layer in (layers.Conv2D(3, 3), layers.DepthwiseConv2D(3), layers.Conv2DTranspose(3, 2), layers.Dense(5)):
+        wrapper = Compressed(layer, [Times(2.0)])
+        out = wrapper(x)
+        np.testing.assert_allclose(out, 2.0 * np.array(layer(x)), rtol=1e-4, atol=1e-5)
+
+
+def test_saves_and_loads_with_zero_difference(tmp_path, rng):
+    x = rng.normal(size=(2, 3)).astype(np.float32)
+    model = keras.Sequential(
+        [keras.Input((3,)), Compressed(layers.Dense(4, activation="relu"), [Times(3.0)], name="d")]
+    )
+    expected = model.predict(x, verbose=0)
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), expected)
+    assert [v.name for v in again.trainable_variables] == [v.name for v in model.trainable_variables]
+
+
+def test_an_outer_scope_reaches_untouched_weights(rng):
+    # The JAX trainer hands variables in through a StatelessScope; the wrapper's own must not hide it.
+    x = rng.normal(size=(2, 3)).astype(np.float32)
+    layer = layers.Dense(4)
+    wrapper = Compressed(layer, [Times(1.0)])
+    before = np.array(wrapper(x))
+    with keras.StatelessScope(state_mapping=[(layer.bias, np.full(4, 10.0, np.float32))]):
+        inside = wrapper(x)
+    np.testing.assert_allclose(inside, before + 10.0, rtol=1e-5)
+
+
+def test_every_trainable_weight_learns(rng):
+    inputs = keras.Input((6, 6, 2))
+    x = layers.Conv2D(3, 3, use_bias=False)(inputs)
+    x = layers.Flatten()(layers.ReLU()(layers.BatchNormalization()(x)))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    batch = rng.normal(size=(16, 6, 6, 2)).astype(np.float32)
+    model = compress.quantize_aware(model, calibration=[batch])
+    before = [np.array(v) for v in model.trainable_variables]
+    model.compile("adam", "mse")
+    model.fit(batch, rng.normal(size=(16, 2)), verbose=0)
+    assert len(before) == 5  # kernel, gamma, beta; kernel, bias
+    for old, new in zip(before, model.trainable_variables, strict=True):
+        assert np.any(old != np.array(new)), new.path
