@@ -61,12 +61,15 @@ def attach(content: bytes, metadata: Metadata) -> bytes:
             buffer.offset = buffer.size = 0
     graph = model.subgraphs[0]
     shape = [int(size) for size in graph.tensors[graph.inputs[0]].shape]
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(_pack(metadata, shape, len(graph.inputs), len(graph.outputs)), np.uint8)
-    entry = schema.MetadataT()
-    entry.name, entry.buffer = _ENTRY, len(model.buffers)
-    model.metadata = [old for old in model.metadata or [] if old.name != _ENTRY] + [entry]
-    model.buffers.append(buffer)
+    entry = next((entry for entry in model.metadata or [] if entry.name == _ENTRY), None)
+    if entry is None:
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = _ENTRY, len(model.buffers)
+        model.metadata = [*(model.metadata or []), entry]
+        model.buffers.append(schema.BufferT())
+    model.buffers[entry.buffer].data = np.frombuffer(
+        _pack(metadata, shape, len(graph.inputs), len(graph.outputs)), np.uint8
+    )
     builder = _Builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     out = io.BytesIO()

@@ -91,7 +91,7 @@ class Trained:
         self.float = NETS[name]()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=name != "preactivation")
         self.float.compile(keras.optimizers.Adam(1e-2), loss, metrics=["accuracy"])
-        self.float.fit(x, y, batch_size=64, epochs=8, verbose=0)
+        self.float.fit(x, y, batch_size=64, epochs=6, verbose=0)
         self.quantized = compress.quantize_aware(self.float, calibration=[x[:256]])
         self.quantized.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
         self.quantized.fit(x, y, batch_size=64, epochs=2, verbose=0)
@@ -105,14 +105,3 @@ def trained(request, digits):
 @pytest.fixture
 def rng():
     return np.random.default_rng(7)
-
-
-def scrambled(model, rng):
-    """Give every batch normalisation and bias of an untrained model values that matter."""
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
-        elif getattr(layer, "use_bias", False):
-            *kernels, bias = layer.get_weights()
-            layer.set_weights([*kernels, rng.normal(size=bias.shape) * 0.3])
-    return model
