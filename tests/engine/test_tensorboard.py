@@ -97,9 +97,7 @@ def test_hparams_tell_runs_apart_and_keep_types(tmp_path):
     for name, rate in (("digits-001", 0.1), ("digits-002", 0.2)):
         log = Log(tmp_path / "runs" / name / "tensorboard", "summary")
         for accuracy in (0.5, 0.75):  # the second call replaces the first
-            log.hparams(
-                {"lr": rate, "epochs": 3, "ema": False, "optimizer": "sgd"}, {"validation accuracy": accuracy}
-            )
+            log.hparams({"lr": rate, "epochs": 3, "ema": False, "optimizer": "sgd"}, {"validation accuracy": accuracy})
         log.close()
     groups = []
     for name, rate in (("digits-001", 0.1), ("digits-002", 0.2)):

@@ -1,0 +1,288 @@
+"""The report of a run: `report.html` for people, `report.json` for programs; the same figures in both."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import yaml
+
+from recipes.engine import charts, pictures
+from recipes.engine.files import write_json, write_text
+from recipes.engine.results import Evaluation, Examples, History
+
+FORMAT = 1
+"""Version of `report.json`."""
+KINDS = {"int8": "int8", "float16": "float16", "dynamic": "dynamic-range", "none": "float32"}
+PHASES = {"train": "Training", "quantize": "Quantization-aware fine-tuning"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the report shows.
+
+    Attributes:
+        recipe: the resolved recipe as plain JSON values.
+        title: its name.
+        summary: what it is, in one line.
+        manifest: seeds, versions, platform, hashes, times, command.
+        examples: the data, for the data card and the pictures.
+        histories: curves, one a phase.
+        validation: the float model on validation data.
+        test: the float model on test data.
+        quantized_aware: the fine-tuned model on test data, where there is one.
+        lite: the exported file: `name`, `sha256`, `quantize`, `bytes`, `gzip_bytes`, `float_bytes` (the float32
+            .tflite), `latency_ms`, `float_latency_ms` (or None), `accuracy` (the file on test data),
+            `float_accuracy`, `agreement` (share of test examples with the answer of the Keras model it was made
+            from), `samples`, `ops` (operator → count), `float_tensors` (names), `input_dtype`, `output_dtype`;
+            None where nothing was exported.
+        gate: `passed`, `reasons` (why not) and `rules`.
+        parameters: of the float model.
+        macs: multiply-accumulates of one example, where known.
+    """
+
+    recipe: dict[str, Any]
+    title: str
+    summary: str
+    manifest: dict[str, Any]
+    examples: Examples
+    histories: tuple[History, ...]
+    validation: Evaluation
+    test: Evaluation
+    quantized_aware: Evaluation | None
+    lite: dict[str, Any] | None
+    gate: dict[str, Any]
+    parameters: int
+    macs: int | None
+
+
+def write(folder: Path, facts: Facts) -> Path:
+    """Write `report.html` and `report.json` into `folder`, each whole or not at all; give the path of the page.
+
+    The page is one file: styles, charts and pictures are inside, and it asks nothing of the network.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    page, values = render(facts), figures(facts)
+    write_json(folder / "report.json", values)
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share `0-1` seen on `count` examples (Wilson 1927): honest at 0 %, at 100 %, on few."""
+    z = 1.959963984540054
+    centre = share + z * z / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    scale = 1 + z * z / count
+    return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)
+
+
+def figures(facts: Facts) -> dict[str, Any]:
+    """What `report.json` holds: every figure of the page, as plain values, without pictures."""
+    examples = facts.examples
+    aware = facts.quantized_aware
+    return {
+        "format": FORMAT,
+        "title": facts.title,
+        "summary": facts.summary,
+        "headline": headline(facts),
+        "gate": facts.gate,
+        "test": _scored(facts.test),
+        "validation": _scored(facts.validation),
+        "quantized_aware": None if aware is None else _scored(aware),
+        "lite": facts.lite,
+        "model": {"parameters": facts.parameters, "macs": facts.macs},
+        "histories": [dataclasses.asdict(history) for history in facts.histories],
+        "data": {
+            "source": examples.source,
+            "fingerprint": examples.fingerprint,
+            "shape": list(examples.shape),
+            "classes": list(examples.classes),
+            "counts": {split: list(column) for split, column in _counts(examples).items()},
+            "notes": list(examples.notes),
+        },
+        "recipe": facts.recipe,
+        "manifest": facts.manifest,
+    }
+
+
+def headline(facts: Facts) -> str:
+    """The result in one sentence."""
+    right = f"{percent(facts.test.accuracy)} right on {_many(facts.test.examples, 'test image')}"
+    lite = facts.lite
+    if lite is None:
+        return f"{right}; no file was exported."
+    ratio = lite["float_bytes"] / lite["bytes"]
+    size = f"{ratio:.1f}× smaller" if ratio >= 1.05 else "as large as the float32 one"
+    points = 100 * (lite["float_accuracy"] - lite["accuracy"])
+    lost = round(abs(points) * lite["samples"] / 100)
+    change = f"{'gains' if points < 0 else 'loses'} {abs(points):.1f} points" if lost else "loses nothing"
+    images = f" ({_many(lost, 'image')})" if lost else ""
+    return f"{right}; the {KINDS[lite['quantize']]} file is {size} and {change}{images}."
+
+
+def render(facts: Facts) -> str:
+    """The page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "size": size, "flat": flat}
+    test, examples = facts.test, facts.examples
+    return environment.get_template("report.html.j2").render(
+        facts=facts,
+        headline=headline(facts),
+        interval=wilson(test.accuracy, test.examples),
+        majority=max(map(sum, test.confusion)) / test.examples,
+        kind=KINDS[facts.lite["quantize"]] if facts.lite else "",
+        rows=comparison(facts),
+        phases=[phase(history) for history in facts.histories],
+        matrix=charts.matrix(test.confusion, examples.classes),
+        confused=confused(test),
+        mistakes=mistakes(facts),
+        card=card(examples),
+        tiny=max(examples.shape[:2]) <= 64,
+        recipe=yaml.safe_dump(facts.recipe, sort_keys=False, allow_unicode=True),
+    )
+
+
+def comparison(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Rows of the table float | fine-tuned (if there) | file: a heading and, for each column, a value and a note."""
+    none = ("—", "")
+    aware, lite = facts.quantized_aware, facts.lite
+    models = [facts.test] if aware is None else [facts.test, aware]
+    accuracy = [_accuracy(model.accuracy, model.examples) for model in models]
+    loss = [(f"{model.loss:.4f}", "nats") for model in models]
+    if lite is None:
+        return [("Test accuracy", accuracy), ("Test loss", loss)]
+    gap = [none] * (len(models) - 1)
+    slow = lite["float_latency_ms"]
+    islands = lite["float_tensors"]
+    names = ", ".join(islands[:6]) + (" …" if len(islands) > 6 else "")
+    ratio = lite["float_bytes"] / lite["bytes"]
+    times = f"{slow / lite['latency_ms']:.1f}× faster" if slow and slow > lite["latency_ms"] else ""
+    return [
+        ("Test accuracy", [*accuracy, _accuracy(lite["accuracy"], lite["samples"])]),
+        ("Test loss", [*loss, none]),
+        ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), f"of {lite['samples']}")]),
+        ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), f"{ratio:.1f}× smaller")]),
+        ("File, gzipped", [none, *gap, (size(lite["gzip_bytes"]), "")]),
+        (
+            "Latency, one image",
+            [(f"{slow:.3f} ms", "as .tflite") if slow else none, *gap, (f"{lite['latency_ms']:.3f} ms", times)],
+        ),
+        ("Input → output", [none, *gap, (f"{lite['input_dtype']} → {lite['output_dtype']}", "")]),
+        (
+            "Operators",
+            [none, *gap, (f"{sum(lite['ops'].values())}", ", ".join(f"{n} {op}" for op, n in lite["ops"].items()))],
+        ),
+        ("Tensors in float", [none, *gap, (f"{len(islands)}" if islands else "none", names)]),
+    ]
+
+
+def phase(history: History) -> dict[str, Any]:
+    """One phase's heading, caption and charts."""
+    scores = history.curves.get("val_accuracy", [])
+    epochs = max(map(len, history.curves.values()), default=0)
+    caption = _many(epochs, "epoch")
+    if seconds := sum(history.curves.get("seconds", [])):
+        caption += f" in {seconds:.0f} s" if seconds < 120 else f" in {seconds / 60:.1f} min"
+    if 1 <= history.best_epoch <= len(scores):
+        best = scores[history.best_epoch - 1]
+        caption += f"; kept epoch {history.best_epoch}, validation accuracy {percent(best)}"
+    if history.stopped:
+        caption += f"; stopped early: {history.stopped}"
+    drawn = (
+        charts.curves(history, "loss", title="Loss"),
+        charts.curves(history, "accuracy", title="Accuracy", percent=True),
+    )
+    title = PHASES.get(history.phase, history.phase.capitalize())
+    return {"title": title, "caption": caption + ".", "charts": [chart for chart in drawn if chart]}
+
+
+def confused(evaluation: Evaluation, *, most: int = 10) -> list[tuple[str, str, int, float]]:
+    """The most frequent confusions: truth, answer, how often, and the share of the truth's examples."""
+    names = [score.name for score in evaluation.classes]
+    pairs = [
+        (names[i], names[j], count, count / sum(row))
+        for i, row in enumerate(evaluation.confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(pairs, key=lambda pair: (-pair[2], -pair[3]))[:most]
+
+
+def mistakes(facts: Facts, *, most: int = 24) -> list[dict[str, Any]]:
+    """The worst mistakes on test data with their pictures."""
+    images = facts.examples.test.images
+    return [
+        dataclasses.asdict(mistake) | {"picture": pictures.data_uri(images[mistake.index], longest=112)}
+        for mistake in facts.test.worst[:most]
+    ]
+
+
+def card(examples: Examples) -> list[dict[str, Any]]:
+    """One row a class: its name, counts by split, and a few training pictures (of the first hundred classes)."""
+    counts = _counts(examples)
+    each = min(max(80 // len(examples.classes), 1), 6)
+    rows = []
+    for i, name in enumerate(examples.classes):
+        found = np.flatnonzero(examples.train.labels == i)
+        chosen = found[np.linspace(0, len(found) - 1, min(each, len(found))).astype(int)] if i < 100 else []
+        rows.append(
+            {
+                "name": name,
+                "counts": {split: column[i] for split, column in counts.items()},
+                "pictures": [pictures.data_uri(examples.train.images[k], longest=48) for k in chosen],
+            }
+        )
+    return rows
+
+
+def percent(share: float) -> str:
+    """A share as a percentage; never 100 % for less than all."""
+    digits = next((d for d in (1, 2, 3) if share == 1.0 or round(100 * share, d) < 100.0), 4)
+    return f"{100 * share:.{digits}f}\N{NARROW NO-BREAK SPACE}%"
+
+
+def size(count: int) -> str:
+    """Bytes in KiB or MiB."""
+    return f"{count / 1024:.1f} KiB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.2f} MiB"
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """A nested dict as dotted names and texts."""
+    found = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += flat(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", str(value)))
+    return found
+
+
+def _scored(evaluation: Evaluation) -> dict[str, Any]:
+    interval = wilson(evaluation.accuracy, evaluation.examples)
+    return dataclasses.asdict(evaluation) | {"accuracy_interval": list(interval)}
+
+
+def _accuracy(share: float, count: int) -> tuple[str, str]:
+    low, high = wilson(share, count)
+    return percent(share), f"{percent(low)} to {percent(high)}"
+
+
+def _counts(examples: Examples) -> dict[str, list[int]]:
+    classes = len(examples.classes)
+    return {name: np.bincount(s.labels, minlength=classes).tolist() for name, s in examples.splits().items()}
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
