@@ -14,6 +14,7 @@ from recipes.engine.evaluate import evaluate
 from recipes.engine.predict import keras_predict, lite_predict
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.progress import console
+from recipes.engine.quiet import quiet
 from recipes.engine.records import Recipe
 from recipes.engine.results import Examples, Subset
 
@@ -87,14 +88,15 @@ def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "
     _, prepared = keras_predict(trained)
     model = keras.models.load_model(trained, compile=False)
     examples = fitting(recipe, prepared, None)
-    artifact = compress.export(
-        model,
-        path,
-        quantize=quantize,
-        calibration=stages.calibration(recipe, examples, prepared),
-        metadata=stages.metadata(recipe, prepared, summary=runs.read_manifest(folder)["summary"]),
-    )
-    checked = compress.verify(artifact, model, stages.batches(examples.test, prepared))
+    with quiet():
+        artifact = compress.export(
+            model,
+            path,
+            quantize=quantize,
+            calibration=stages.calibration(recipe, examples, prepared),
+            metadata=stages.metadata(recipe, prepared, summary=runs.read_manifest(folder)["summary"]),
+        )
+        checked = compress.verify(artifact, model, stages.batches(examples.test, prepared))
     console.print(
         f"{path}: {artifact.bytes / 1024:.1f} KiB, test accuracy {checked.lite_score:.2%}, agrees with "
         f"{trained.name} on {checked.agreement:.2%} of {checked.samples} test images, {checked.latency_ms:.3f} ms"

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from recipes.engine import runs
 from recipes.engine.progress import console
+from recipes.engine.quiet import import_keras
 from recipes.engine.recipe_file import cookbook
 
 
@@ -33,6 +34,7 @@ def recipes() -> None:
 
 def models() -> None:
     """The zoo's models."""
+    import_keras()
     import zoo
 
     table = Table("model", "family", title="models", title_justify="left")

@@ -1,6 +1,7 @@
 """`edgezoo new`: look at the user's data once and write a recipe that suits it."""
 
 import importlib.util
+import json
 import keyword
 from pathlib import Path
 
@@ -20,14 +21,14 @@ Result: none yet; run `edgezoo run {file}` and write it here.
 from recipes.engine import Augment, Compress, Data, Export, Gate, Model, Recipe, Train, main
 
 recipe = Recipe(
-    name={name!r},
+    name={name},
     data=Data(
-        source={source!r},
+        source={path},
         size={size},  # pixels; larger sees more and is slower
-        color={color!r},
-        balance={balance!r},
+        color={color},
+        balance={balance},
     ),
-    model=Model(name={model!r}),  # `edgezoo list models` shows the others
+    model=Model(name={model}),  # `edgezoo list models` shows the others
     augment=Augment(
         flip=False,  # True where a mirrored picture is still the same thing
         translate=0.1,
@@ -85,18 +86,29 @@ def text(name: str, source: Path, examples: Examples) -> str:
     )
     batch_size = 64 if count >= 1000 else 32 if count >= 200 else 16
     return TEMPLATE.format(
-        title=f"{name}: {len(examples.classes)} classes of images, from {source.name} to a device.",
-        classes=shown.replace("\\", "\\\\").replace('"', "'"),
-        source=str(source),
+        title=f"{name}: {len(examples.classes)} classes of images, from {harmless(source.name)} to a device.",
+        classes=harmless(shown),
+        source=harmless(str(source)),
+        path=quoted(str(source)),
         counts=count,
         validation=len(examples.validation),
         test=len(examples.test),
         file=f"{name}.py",
-        name=name,
+        name=quoted(name),
         size=max(height, width) if height == width or max(height, width) <= 224 else 224,
-        color="grey" if channels == 1 else "rgb",
-        balance="weights" if weights.max() / weights.min() >= 2 else "none",
-        model="resnet8" if max(height, width) <= 40 else "mobilenet_v2_050",
+        color=quoted("grey" if channels == 1 else "rgb"),
+        balance=quoted("weights" if weights.max() / weights.min() >= 2 else "none"),
+        model=quoted("resnet8" if max(height, width) <= 40 else "mobilenet_v2_050"),
         epochs=min(max(round(60_000 / count), 10), 60),
         batch_size=batch_size,
     )
+
+
+def quoted(text: str) -> str:
+    """`text` as a Python string literal."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def harmless(text: str) -> str:
+    """`text` as it can stand in a docstring."""
+    return text.replace("\\", "/").replace('"', "'")

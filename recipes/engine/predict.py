@@ -9,6 +9,7 @@ from recipes.engine import preprocess
 from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict, softmax
 from recipes.engine.preprocess import Preprocess
+from recipes.engine.quiet import quiet
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def lite_predict(path: Path) -> tuple[Predict, Preprocess]:
     """
     import compress
 
-    model = compress.LiteModel(path)
+    with quiet():
+        model = compress.LiteModel(path)
     about = model.metadata
     if about is None or not about.labels:
         raise UserError(f"{path} carries no labels and normalisation; export it with `edgezoo export RUN`")

@@ -11,6 +11,7 @@ from recipes.engine.report import Facts
 def print_outcome(facts: Facts, page: Path) -> None:
     """Float beside the exported file, the gate's verdict, the path of the report."""
     lite = facts.lite
+    assert lite is not None, "a run always exports"
     table = Table(title=f"{facts.title}: {facts.test.examples} test images")
     for heading in ("", "test accuracy", "size", "latency", "agreement"):
         table.add_column(heading, justify="right" if heading else "left")
