@@ -42,6 +42,8 @@ def kind(operation: Any) -> Kind:
     name = type(operation).__name__
     if not type(operation).__module__.startswith("keras."):
         return "float"
+    if name in _SAME:  # before the layout: padding channels_first is padding all the same
+        return "same"
     if getattr(operation, "data_format", None) == "channels_first":
         return "float"
     if name == "Pad":
@@ -54,8 +56,6 @@ def kind(operation: Any) -> Kind:
         return "float"
     if name in ("UpSampling2D", "Resizing"):
         return _INTERPOLATION.get(operation.interpolation, "float")
-    if name in _SAME:
-        return "same"
     if name in _WEIGHTS:
         return "weights"
     if name in _ROUND:
