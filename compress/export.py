@@ -14,9 +14,9 @@ from compress import convert, flatbuffer, lite
 from compress.calibrate import checked
 from compress.errors import CompressError
 from compress.flatbuffer import Port
-from compress.graph import float32
 from compress.metadata import Metadata, attach
 from compress.quantize import is_quantize_aware, strip
+from compress.trace import float32
 
 Quantize = Literal["int8", "float16", "dynamic", "none"]
 

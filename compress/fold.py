@@ -25,8 +25,6 @@ class Fold(keras.layers.Layer):
         **kwargs: what every Keras layer takes.
     """
 
-    makes_bias = True
-
     def __init__(self, epsilon: float, scale: bool = True, center: bool = True, channel_axes: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.epsilon = epsilon

@@ -11,10 +11,11 @@ from compress.calibrate import measure_ranges
 from compress.errors import CompressError
 from compress.expand import expand
 from compress.fold import Fold
-from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, functional, rebuild, run_chain, trace
+from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, functional, rebuild, run_chain
 from compress.kinds import kind
 from compress.plan import Plan, make_plan
 from compress.ranges import FakeQuantWeights, Range
+from compress.trace import trace
 from compress.wrapper import Compressed
 
 

@@ -61,7 +61,7 @@ def verify(
     model: keras.Model,
     batches: Iterable[tuple[Any, Any]],
     *,
-    measure: Measure = accuracy,
+    measure: Measure | None = None,
 ) -> Verification:
     """Run the file and the model on the same examples and compare.
 
@@ -99,7 +99,8 @@ def verify(
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise CompressError(f"model {model.name!r} or {path.name} answers with NaN or infinity")
     difference = np.abs(a - b)
-    keras_score, lite_score = float(measure(a, truth)), float(measure(b, truth))
+    score = measure or accuracy
+    keras_score, lite_score = float(score(a, truth)), float(score(b, truth))
     content = flatbuffer.load(path)
     inside = flatbuffer.inspect(content, origin=str(path))
     return Verification(

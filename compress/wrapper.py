@@ -49,15 +49,9 @@ class Compressed(keras.layers.Layer):
         mapping = [(variable, weights[variable.name]) for variable in self.layer.variables]
         with keras.StatelessScope(state_mapping=mapping):
             outputs = self.layer(inputs)
-        if self.adds_bias:
+        if "bias" in weights and all(variable.name != "bias" for variable in self.layer.variables):
             outputs = outputs + weights["bias"]
         return outputs
-
-    @property
-    def adds_bias(self) -> bool:
-        """Whether a transform makes a bias that the layer itself does not hold."""
-        makes = any(getattr(transform, "makes_bias", False) for transform in self.transforms)
-        return makes and all(variable.name != "bias" for variable in self.layer.variables)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """As the layer's own."""

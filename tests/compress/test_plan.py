@@ -1,8 +1,8 @@
 import keras
 import pytest
 
-from compress.graph import trace
 from compress.plan import make_plan
+from compress.trace import trace
 
 layers = keras.layers
 

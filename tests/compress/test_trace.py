@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import compress
-from compress.graph import float32, trace
+from compress.trace import float32, trace
 
 layers = keras.layers
 

@@ -1,0 +1,124 @@
+"""A Functional or Sequential model traced into a flat graph, over fresh float32 copies of its layers.
+
+This is what the rewriting passes work on: nested models are inlined, `mixed_float16` becomes float32, and the
+user's model is left alone.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from compress.expand import expand, is_elementwise, is_long
+from compress.graph import (
+    Chain,
+    Graph,
+    Node,
+    copy_operation,
+    float32_layers,
+    functional,
+    input_like,
+    is_half,
+    run_chain,
+)
+
+
+@dataclass
+class _Tracer:
+    copies: dict[int, Chain] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    nodes: list[Node] = field(default_factory=list)
+    images: dict[int, keras.KerasTensor] = field(default_factory=dict)
+    """For each series tensor, by id, the image of height 1 that it was reshaped from."""
+
+    def run(self, model: Any, inputs: Any, *, prefix: str) -> Any:
+        """Call every layer of `model` on `inputs` as a copy, noting each call."""
+
+        def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(operation, keras.Model):
+                # A `training=False` here is no loss: Keras itself overrides it when the outer model trains.
+                return self.run(functional(operation), args[0], prefix=f"{prefix}{operation.name}_")
+            *steps, (last, weights) = self.copy(operation, prefix)
+            if is_long(operation, args):
+                return self.pair_up(last, *args)
+            return run_chain([*steps, (last, weights)], args, kwargs, call=self.emit)
+
+        return model._run_through_graph(inputs, operation_fn=lambda operation: operation, call_fn=call)
+
+    def copy(self, operation: Any, prefix: str) -> Chain:
+        """The chain of layers that stands for `operation`, the same for each call of a shared layer."""
+        if id(operation) not in self.copies:
+            chain = expand(operation) or [(operation, list(getattr(operation, "get_weights", list)()))]
+            self.copies[id(operation)] = [(self.rename(layer, prefix), weights) for layer, weights in chain]
+        return self.copies[id(operation)]
+
+    def rename(self, operation: Any, prefix: str) -> Any:
+        """A copy whose name no other layer has: layers of two nested models may be called alike."""
+        name = operation.name if operation.name not in self.names else prefix + operation.name
+        while name in self.names:
+            name += "_"
+        self.names.add(name)
+        return copy_operation(operation, name=name)
+
+    def pair_up(self, layer: Any, terms: list[Any]) -> Any:
+        """A sum of many as sums of two: the runtime's ADD takes two, and each needs a range."""
+        first, *middle, last = terms
+        for term in middle:
+            first = self.emit(self.rename(layer, f"{layer.name}_part_"), ([first, term],), {})
+        return self.emit(layer, ([first, last],), {})
+
+    def emit(self, operation: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Call and note it; a series that came out of an image goes on as that image, where that is the same."""
+        image = self.images.get(id(args[0])) if len(args) == 1 else None
+        if type(operation) is keras.layers.Reshape and image is not None:
+            if operation.compute_output_shape(args[0].shape) == image.shape:
+                return image
+        elif image is not None and is_elementwise(operation):
+            outputs = self.emit(operation, (image,), kwargs)
+            back = keras.layers.Reshape((-1, image.shape[-1]), name=f"{operation.name}_as_series")
+            return self.emit(back, (outputs,), {})
+        outputs = operation(*args, **kwargs)
+        self.nodes.append(Node(operation, args, kwargs, tuple(keras.tree.flatten(outputs))))
+        if type(operation) is keras.layers.Reshape and args[0].shape[1] == 1 and outputs.shape[1:] == args[0].shape[2:]:
+            self.images[id(outputs)] = args[0]
+        return outputs
+
+    def live(self, outputs: Any) -> tuple[Node, ...]:
+        """The calls that the outputs depend on, in order."""
+        wanted = {id(tensor) for tensor in keras.tree.flatten(outputs)}
+        kept = []
+        for node in reversed(self.nodes):
+            if any(id(tensor) in wanted for tensor in node.outputs):
+                kept.append(node)
+                wanted.update(id(tensor) for tensor in node.inputs)
+        return tuple(reversed(kept))
+
+
+@float32_layers()
+def trace(model: keras.Model) -> Graph:
+    """Copy `model` into a flat float32 graph that computes the same.
+
+    Layers that have a simpler equivalent are replaced by it (see `compress.expand`).
+
+    Raises:
+        CompressError: the model is subclassed or not built.
+    """
+    source = functional(model)
+    inputs = keras.tree.map_structure(input_like, source._inputs_struct)
+    tracer = _Tracer()
+    outputs = tracer.run(source, inputs, prefix="")
+    return Graph(model.name, inputs, outputs, tracer.live(outputs))
+
+
+@float32_layers()
+def float32(model: keras.Model) -> keras.Model:
+    """The model itself when it computes in float32 throughout, else a float32 copy.
+
+    Raises:
+        CompressError: it has no graph.
+    """
+    functional(model)
+    if not any(is_half(layer.compute_dtype) for layer in model._flatten_layers(include_self=False)):
+        return model
+    graph = trace(model)
+    return keras.Model(graph.inputs, graph.outputs, name=graph.name)
