@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from recipes.engine.results import History
 
 WIDTH, HEIGHT = 460, 250
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 14, 34
+LEFT, RIGHT, TOP, BOTTOM = 54, 12, 14, 34
 MOST_CLASSES = 100
 LONGEST_NAME = 20
 

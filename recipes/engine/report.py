@@ -118,12 +118,12 @@ def headline(facts: Facts) -> str:
     if lite is None:
         return f"{right}; no file was exported."
     ratio = lite["float_bytes"] / lite["bytes"]
-    size = f"{ratio:.1f}× smaller" if ratio >= 1.05 else "as large as the float32 one"
     points = 100 * (lite["float_accuracy"] - lite["accuracy"])
     lost = round(abs(points) * lite["samples"] / 100)
+    smaller = f"is {ratio:.1f}× smaller and " if ratio >= 1.05 else ""
     change = f"{'gains' if points < 0 else 'loses'} {abs(points):.1f} points" if lost else "loses nothing"
     images = f" ({_many(lost, 'image')})" if lost else ""
-    return f"{right}; the {KINDS[lite['quantize']]} file is {size} and {change}{images}."
+    return f"{right}; the {KINDS[lite['quantize']]} file {smaller}{change}{images}."
 
 
 def render(facts: Facts) -> str:
@@ -135,7 +135,7 @@ def render(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "size": size, "flat": flat}
+    environment.filters |= {"percent": percent, "size": size, "flat": flat, "shorten": shorten}
     test, examples = facts.test, facts.examples
     return environment.get_template("report.html.j2").render(
         facts=facts,
@@ -168,12 +168,13 @@ def comparison(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
     islands = lite["float_tensors"]
     names = ", ".join(islands[:6]) + (" …" if len(islands) > 6 else "")
     ratio = lite["float_bytes"] / lite["bytes"]
+    smaller = f"{ratio:.1f}× smaller" if ratio >= 1.05 else ""
     times = f"{slow / lite['latency_ms']:.1f}× faster" if slow and slow > lite["latency_ms"] else ""
     return [
         ("Test accuracy", [*accuracy, _accuracy(lite["accuracy"], lite["samples"])]),
         ("Test loss", [*loss, none]),
         ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), f"of {lite['samples']}")]),
-        ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), f"{ratio:.1f}× smaller")]),
+        ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), smaller)]),
         ("File, gzipped", [none, *gap, (size(lite["gzip_bytes"]), "")]),
         (
             "Latency, one image",
@@ -240,8 +241,9 @@ def card(examples: Examples) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "counts": {split: column[i] for split, column in counts.items()},
-                "pictures": [pictures.data_uri(examples.train.images[k], longest=48) for k in chosen],
+                "counts": [column[i] for column in counts.values()],
+                "total": sum(column[i] for column in counts.values()),
+                "pictures": [pictures.data_uri(examples.train.images[k], longest=40) for k in chosen],
             }
         )
     return rows
@@ -256,6 +258,12 @@ def percent(share: float) -> str:
 def size(count: int) -> str:
     """Bytes in KiB or MiB."""
     return f"{count / 1024:.1f} KiB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.2f} MiB"
+
+
+def shorten(name: str) -> str:
+    """A name cut to what fits beside the confusion matrix; in its middle, since names often differ at their ends."""
+    half = charts.LONGEST_NAME // 2
+    return name if len(name) <= charts.LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from recipes.engine import report
+from recipes.engine import charts, report
 from recipes.engine.results import ClassScore, Evaluation, Examples, History, Mistake, Subset
 
 NASTY = '<script>alert("x")</script>'
@@ -104,6 +104,7 @@ VARIANTS = {
     "usual": {},
     "two classes": {"classes": ("no", "yes")},
     "sixty classes": {"classes": tuple(f"class {i}" for i in range(60))},
+    "a thousand classes": {"classes": tuple(f"class {i}" for i in range(1000))},
     "no file": {"lite": None},
     "failed": {"gate": {"passed": False, "reasons": ["it lost <b>too</b> much"], "rules": {}}},
 }
@@ -115,7 +116,11 @@ def test_the_page_is_whole_safe_and_alone(tmp_path, variant):
     page = path.read_text(encoding="utf-8")
     parsed = read(page)
     assert "script" not in {tag for tag, _ in parsed.tags}
-    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
+    anchors = {attributes["id"] for _, attributes in parsed.tags if "id" in attributes}
+    links = re.findall(r"""(?:src|href)=["']([^"']{0,40})""", page)
+    assert all(link.startswith("data:image/png;base64,") or link[1:] in anchors for link in links)
+    assert "url(" not in page
+    assert "@import" not in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     assert len(page) < 1_500_000
@@ -129,7 +134,8 @@ def test_the_figures_on_the_page_are_the_facts(tmp_path):
     made = facts()
     text = read(report.write(tmp_path, made).read_text(encoding="utf-8")).text.replace("\u202f", " ")
     assert "96.3 % right on 54 test images; the int8 file is 3.6× smaller and loses 1.9 points (1 image)." in text
-    assert "1,234 parameters, 5,678 multiply-accumulates" in text
+    assert "1,234parameters; 5,678 multiply-accumulates" in text
+    assert "95 % interval 87.5 % to 99.0 %" in text
     assert "0.500 ms" in text
     assert "3 CONV_2D" in text
     assert NASTY in text
@@ -168,3 +174,90 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         report.write(tmp_path, facts())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_is_an_os_error_and_stays(tmp_path):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(OSError):  # noqa: PT011  (which of its subclasses is the system's choice)
+        report.write(tmp_path, facts())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json"]
+
+
+def test_a_hundred_classes_of_large_noisy_pictures_fit_in_the_page():
+    classes = 100
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (classes, 128, 128, 3), dtype=np.uint8)
+    noisy = Subset(images, np.arange(classes), tuple(f"{i:04d}.png" for i in range(classes)))
+    made = facts(tuple(f"a long class name {i}" for i in range(classes)))
+    worst = tuple(Mistake(i, f"{i}.png", "a", "b", 0.9) for i in range(24))
+    confusion = tuple(map(tuple, rng.integers(1, 20, (classes, classes)).tolist()))
+    made = dataclasses.replace(
+        made,
+        examples=dataclasses.replace(made.examples, train=noisy, validation=noisy, test=noisy),
+        test=dataclasses.replace(made.test, confusion=confusion, worst=worst),
+    )
+    assert len(report.render(made).encode()) < 1_500_000
+
+
+def test_the_fine_tuned_model_has_a_column_and_its_phase_charts():
+    made = facts()
+    aware = dataclasses.replace(made.test, accuracy=0.5)
+    phases = (*made.histories, History("quantize", {"loss": [0.5], "val_accuracy": [0.7]}, 1))
+    text = read(report.render(dataclasses.replace(made, quantized_aware=aware, histories=phases))).text
+    assert "after quantization-aware fine-tuning" in text
+    assert "Quantization-aware fine-tuning" in text
+    assert "1 epoch; kept epoch 1, validation accuracy 70.0" in text
+    assert "fine-tuning" not in read(report.render(made)).text
+
+
+def test_without_mistakes_the_page_says_so():
+    made = facts()
+    text = read(report.render(dataclasses.replace(made, test=dataclasses.replace(made.test, worst=())))).text
+    assert "None: every test image was answered right." in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"accuracy": 1 - 2 / 54}, "the int8 file is 3.6× smaller and loses nothing."),
+        ({"accuracy": 1.0}, "the int8 file is 3.6× smaller and gains 3.7 points (2 images)."),
+        ({"quantize": "none", "bytes": 3600}, "the float32 file loses 1.9 points (1 image)."),
+        ({"quantize": "dynamic", "bytes": 1200}, "the dynamic-range file is 3.0× smaller and"),
+    ],
+)
+def test_the_headline(changes, sentence):
+    made = facts()
+    made = dataclasses.replace(made, lite={**made.lite, "float_latency_ms": None, **changes})
+    assert sentence in report.headline(made)
+    assert sentence in read(report.render(made)).text
+
+
+def test_curves_are_where_their_values_are():
+    history = History("train", {"loss": [2.0, 1.0, float("nan")], "val_loss": [2.0, 1.5, 0.5]}, 3)
+    chart = charts.curves(history, "loss", title="Loss")
+    marks = {float(tick.label): tick.at for tick in chart.y}
+    train, validation = chart.lines
+    points = [tuple(map(float, point.split(","))) for point in validation.points.split()]
+    assert [y for _, y in points] == [marks[2.0], marks[1.5], marks[0.5]]
+    assert [x for x, _ in points] == [tick.at for tick in chart.x] == [chart.left, points[1][0], chart.right]
+    assert len(train.points.split()) == 2
+    assert train.end == (points[1][0], marks[1.0])
+    assert chart.best == chart.right
+    assert charts.curves(History("train"), "loss", title="Loss") is None
+
+
+def test_the_matrix_shades_by_the_share_of_the_row():
+    drawn = charts.matrix([[9, 1], [0, 4]], ("cat", "dog"))
+    assert {(s.kind, s.opacity, s.path.count("M")) for s in drawn.shades} == {
+        ("right", 0.91, 1),
+        ("right", 1.0, 1),
+        ("wrong", 0.19, 1),
+    }
+    assert [(c.text, c.light) for c in drawn.counts] == [("9", True), ("1", False), ("4", True)]
+
+
+def test_of_many_classes_those_with_the_most_wrong_answers_are_drawn():
+    confusion = np.eye(150, dtype=int)
+    confusion[50:, 0] += 3
+    drawn = charts.matrix(confusion.tolist(), [str(i) for i in range(150)])
+    assert drawn.names == tuple(str(i) for i in range(50, 150))
