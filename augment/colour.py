@@ -12,9 +12,7 @@ import tensorflow as tf
 from augment.ops import Brightness, ColourOp, Contrast
 
 
-def matrices(
-    ops: Sequence[ColourOp], draws: Sequence[tf.Tensor], *, mean: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def matrices(ops: Sequence[ColourOp], draws: Sequence[tf.Tensor], *, mean: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Compose the operations, the first one applied first.
 
     Args:
@@ -47,5 +45,5 @@ def recolour(images: tf.Tensor, matrix: tf.Tensor, offset: tf.Tensor) -> tf.Tens
     # Spelt out, since XLA fuses this and would call a slower library for the product of matrices.
     result = offset[:, None, None, :]
     for channel in range(images.shape[3]):
-        result += images[..., channel, None] * matrix[:, None, None, :, channel]
+        result = result + images[..., channel, None] * matrix[:, None, None, :, channel]
     return tf.clip_by_value(result, 0, 255)

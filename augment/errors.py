@@ -3,3 +3,6 @@
 
 class AugmentError(ValueError):
     """A policy, a mixing record or an input that cannot be used: one clear sentence."""
+
+    ag_pass_through = True
+    """Inside tf.data, TensorFlow's AutoGraph raises it as it is, not as a `StagingError` with a listing."""

@@ -47,8 +47,7 @@ def _matrix(op: GeometryOp, draw: tf.Tensor, height: tf.Tensor, width: tf.Tensor
             rows = (tf.where(across, -one, one), zero, zero), (zero, tf.where(upside_down, -one, one), zero)
         case Translate():
             x, y = (
-                _signed(u) * op.amount * tf.cast(size, tf.float32)
-                for u, size in ((first, width), (second, height))
+                _signed(u) * op.amount * tf.cast(size, tf.float32) for u, size in ((first, width), (second, height))
             )
             rows = (one, zero, x), (zero, one, y)
         case Rotate():

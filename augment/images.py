@@ -48,6 +48,7 @@ def compile_images(policy: Policy) -> Transform:
             images = colour.recolour(images, matrix, offset)
         return images
 
+    @tf.autograph.experimental.do_not_convert
     def transform(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         images, seed = inputs.pixels(images), inputs.key(seed)
         if not policy.ops:

@@ -23,8 +23,7 @@ def key(seed: tf.Tensor) -> tf.Tensor:
     seed = tf.convert_to_tensor(seed)
     if seed.dtype not in (tf.int32, tf.int64) or seed.shape not in ((2,), (3,)):
         raise AugmentError(
-            "seed must be an int32 or int64 tensor of shape (2,) or (3,), "
-            f"not {seed.dtype.name} of shape {seed.shape}."
+            f"seed must be an int32 or int64 tensor of shape (2,) or (3,), not {seed.dtype.name} of shape {seed.shape}."
         )
     seed = tf.cast(seed, tf.int64)
     return seed if seed.shape[0] == 2 else tf.random.fold_in(seed[:2], seed[2], alg=ALGORITHM)

@@ -36,6 +36,7 @@ def compile_mix(ops: tuple[Mix, ...]) -> MixTransform:
             f"compile_mix takes a tuple of MixUp and CutMix records, such as (MixUp(0.2),), not {ops!r}."
         )
 
+    @tf.autograph.experimental.do_not_convert
     def transform(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = tf.cast(inputs.pixels(images), tf.float32), tf.convert_to_tensor(labels)
         if labels.shape.rank != 2:
@@ -96,9 +97,7 @@ def _outside_box(share: tf.Tensor, seed: tf.Tensor, height: tf.Tensor, width: tf
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _blend(
-    images: tf.Tensor, labels: tf.Tensor, partners: tf.Tensor, keep: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def _blend(images: tf.Tensor, labels: tf.Tensor, partners: tf.Tensor, keep: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Images by `keep`, labels by its mean: the weight of MixUp, the exact area of CutMix."""
     weight = tf.reduce_mean(keep, axis=(1, 2))
     return (

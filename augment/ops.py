@@ -18,9 +18,7 @@ def _check(op: object, field: str, *, least: float, most: float, open_end: bool 
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not (least <= value <= most) or (open_end and value == most):
         to = f"to below {most:g}" if open_end else f"to {most:g}"
-        raise AugmentError(
-            f"{type(op).__name__}: {field} must be a number from {least:g} {to}, not {value!r}."
-        )
+        raise AugmentError(f"{type(op).__name__}: {field} must be a number from {least:g} {to}, not {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -123,9 +121,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         if not isinstance(self.ops, tuple):
-            raise AugmentError(
-                f"Policy: ops must be a tuple of operations, such as (Flip(),), not {self.ops!r}."
-            )
+            raise AugmentError(f"Policy: ops must be a tuple of operations, such as (Flip(),), not {self.ops!r}.")
         for op in self.ops:
             if not isinstance(op, Op):
                 names = ", ".join(kind.__name__ for kind in get_args(Op))
