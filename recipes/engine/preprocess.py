@@ -50,7 +50,7 @@ class Preprocess:
 
 
 def fit(data: Data, examples: Examples) -> Preprocess:
-    """The preprocessing of a recipe: `unit` is pixel / 255, `standard` uses mean and deviation of the training split."""
+    """The preprocessing of a recipe: `unit` is pixel / 255, `standard` uses those of the training split."""
     height, width, channels = examples.shape
     mean, std = np.zeros(channels), np.full(channels, 255.0)
     if data.normalize == "standard":

@@ -1,0 +1,229 @@
+"""What every model of the zoo must do. A new family is covered as soon as it is listed in `zoo.FAMILIES`."""
+
+import dataclasses
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+
+NAMES = zoo.list_models()
+SMALL = [name for name in NAMES if name in ("resnet8", "resnet20", "resnet20v2", "mobilenet_v2_035")]
+DEEP = [name for name in NAMES if re.search("101|152", name)]
+
+
+def pictures(shape, count=4, seed=0):
+    return np.random.default_rng(seed).standard_normal((count, *shape)).astype("float32")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_builds_at_any_size_and_number_of_classes(name):
+    cases = [((64, 64, 3), 10), ((40, 72, 1), 2)]
+    for shape, classes in cases[: 1 if name in DEEP else 2]:
+        model = zoo.build(name, input_shape=shape, classes=classes)
+        assert model.name == name
+        assert model.input_shape == (None, *shape)
+        assert model.output_shape == (None, classes)
+        assert model.output.dtype == "float32"
+        assert model.get_layer("head").activation is keras.activations.linear
+
+        features = zoo.endpoints(model)
+        stages = [key for key in features if key.startswith("stage")]
+        assert list(features) == ["stem", *[f"stage{n}" for n in range(1, len(stages) + 1)], "head"]
+        assert model.get_layer("pool").input is features[stages[-1]]
+        heights = [features[key].shape[1] for key in ("stem", *stages)]
+        assert heights == sorted(heights, reverse=True)
+        assert all(len(features[key].shape) == 4 for key in ("stem", *stages))
+
+        # Flat, and of stock layers only: it can be saved, exported and cut anywhere.
+        assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
+        assert not any(isinstance(layer, (keras.Model, keras.layers.Lambda)) for layer in model.layers)
+        assert not any(
+            re.search(r"(^|_)(conv2d|re_lu|add|batch_normalization)(_\d+)?$", layer.name)
+            for layer in model.layers
+            if not layer.name.endswith("_add")
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_spec_has_the_common_fields_and_is_frozen(name):
+    spec = zoo.spec(name)
+    assert {"width", "dropout"} <= {field.name for field in dataclasses.fields(spec)}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.width = 1
+    assert dataclasses.replace(spec) == spec
+    assert hash(spec) == hash(dataclasses.replace(spec))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_save_load_and_clone(name, tmp_path):
+    keras.utils.set_random_seed(1)
+    model = zoo.build(name, input_shape=(32, 32, 3), classes=5)
+    images = pictures((32, 32, 3))
+    expected = model.predict_on_batch(images)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(images), expected)
+    assert list(zoo.endpoints(loaded)) == list(zoo.endpoints(model))
+
+    clone = keras.models.clone_model(model)
+    assert [layer.name for layer in clone.layers] == [layer.name for layer in model.layers]
+    assert np.abs(clone.predict_on_batch(images) - expected).max() > 1e-4, "a clone draws its own weights"
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(clone.predict_on_batch(images), expected)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_training_lowers_the_loss(name):
+    keras.utils.set_random_seed(0)
+    model = zoo.build(name, input_shape=(32, 32, 1), classes=3)
+    images, labels = pictures((32, 32, 1), 12), np.arange(12) % 3
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-3), loss, jit_compile=False)
+    losses = [float(model.train_on_batch(images, labels)) for _ in range(5)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_seed_decides_the_weights(name):
+    def weights(seed):
+        keras.utils.set_random_seed(seed)
+        return zoo.build(name, input_shape=(32, 32, 3), classes=2).get_weights()
+
+    first, again, other = weights(3), weights(3), weights(4)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    kernels = [array.tobytes() for array in first if array.ndim == 4]
+    assert len(set(kernels)) == len(kernels), "no two layers share a draw"
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_width_and_dropout_can_be_replaced(name):
+    base = zoo.spec(name)
+    changed = dataclasses.replace(base, width=base.width * 2, dropout=0.25)
+    narrow = zoo.build(base, input_shape=(32, 32, 3), classes=2)
+    wide = zoo.build(changed, input_shape=(32, 32, 3), classes=2)
+    assert wide.count_params() > 1.4 * narrow.count_params()
+    assert wide.get_layer("dropout").rate == 0.25
+    assert "dropout" not in [layer.name for layer in narrow.layers]
+    assert wide.name in zoo.FAMILIES, "a spec that is no variant is called like its family"
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_softmax_gives_the_probabilities_of_the_logits(name):
+    logits = zoo.build(name, input_shape=(32, 32, 3), classes=4)
+    softmax = zoo.build(name, input_shape=(32, 32, 3), classes=4, activation="softmax")
+    softmax.set_weights(logits.get_weights())
+    scores = logits.predict_on_batch(pictures((32, 32, 3))).astype("float64")
+    expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(softmax.predict_on_batch(pictures((32, 32, 3))), expected, atol=1e-6)
+
+
+def test_mixed_precision_keeps_the_logits_in_float32():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = zoo.build("resnet8", input_shape=(16, 16, 1), classes=2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.output.dtype == "float32"
+    assert model.get_layer("stage1").output.dtype == "float16"
+    assert model.get_layer("head").kernel.dtype == "float32"
+
+
+def test_the_image_data_format_of_the_user_does_not_matter():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        models = [zoo.build(name, input_shape=(32, 48, 3), classes=2) for name in ("resnet8", "mobilenet_v2_035")]
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert zoo.endpoints(models[0])["stage3"].shape == (None, 8, 12, 64)
+    assert zoo.endpoints(models[1])["stage8"].shape == (None, 1, 2, 1280)
+
+
+def test_list_models_filters():
+    assert sorted(NAMES) == NAMES
+    assert zoo.list_models("resnet?") == ["resnet8"]
+    assert zoo.list_models("*v2_[01]*") == [n for n in NAMES if n.startswith("mobilenet_v2_")]
+    assert zoo.list_models(task="classify") == NAMES
+    assert zoo.list_models("vgg*") == []
+    with pytest.raises(zoo.ZooError, match=r"task must be 'classify', not 'fly'"):
+        zoo.list_models(task="fly")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("resnet5", "resnet50"),
+        ("ResNet-50", "resnet50"),
+        ("mobilenetv2", "mobilenet_v2"),
+        ("zzz", "zoo list"),
+        (7, "zoo list"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_near_ones(name, near):
+    with pytest.raises(zoo.ZooError, match=near) as caught:
+        zoo.spec(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": 1}, "classes must be a whole number of at least 2, not 1"),
+        ({"classes": 2.5}, "classes must be a whole number"),
+        ({"classes": True}, "classes must be a whole number"),
+        ({"input_shape": (32, 32)}, "input_shape .* must be 3 whole numbers"),
+        ({"input_shape": 32}, "input_shape .* must be a tuple"),
+        ({"input_shape": (None, 32, 3)}, "each number of input_shape"),
+        ({"input_shape": (32, 32, 0)}, "each number of input_shape"),
+        ({"input_shape": (3, 32, 3)}, "input of 3 x 32 is too small for resnet8, .* at least 4 x 4"),
+        ({"activation": "relu"}, "activation must be None or 'softmax', not 'relu'"),
+    ],
+)
+def test_impossible_requests_are_refused_in_one_sentence(changes, message):
+    request = {"input_shape": (32, 32, 3), "classes": 10, **changes}
+    with pytest.raises(zoo.ZooError, match=message) as caught:
+        zoo.build("resnet8", **request)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_least_size_builds_and_one_less_does_not():
+    for name, least in (("resnet8", 4), ("resnet50", 32), ("mobilenet_v2", 32)):
+        assert zoo.endpoints(zoo.build(name, input_shape=(least, least, 3), classes=2))["stem"].shape[1] > 1
+        with pytest.raises(zoo.ZooError, match=f"at least {least} x {least}"):
+            zoo.build(name, input_shape=(least, least - 1, 3), classes=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("resnet8", "width", -16),
+        ("resnet8", "width", 16.5),
+        ("resnet8", "width", "16"),
+        ("resnet8", "dropout", 1.0),
+        ("resnet8", "dropout", float("nan")),
+        ("resnet8", "depths", ()),
+        ("resnet8", "depths", (1, 0, 1)),
+        ("resnet8", "depths", 3),
+        ("resnet8", "block", "wide"),
+        ("resnet8", "version", 3),
+        ("resnet8", "bias", 1),
+        ("mobilenet_v2", "width", 0.0),
+        ("mobilenet_v2", "width", float("inf")),
+        ("mobilenet_v2", "rows", ((6, 24, 2),)),
+        ("mobilenet_v2", "top", 0),
+    ],
+)
+def test_an_impossible_spec_is_refused_and_names_the_field(name, field, value):
+    with pytest.raises(zoo.ZooError, match=field) as caught:
+        dataclasses.replace(zoo.spec(name), **{field: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_build_wants_a_name_or_a_spec_and_endpoints_a_model_of_the_zoo():
+    with pytest.raises(zoo.ZooError, match="a name or a spec"):
+        zoo.build(50, input_shape=(32, 32, 3), classes=2)
+    with pytest.raises(zoo.ZooError, match="built by the zoo"):
+        zoo.endpoints(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))

@@ -1,0 +1,74 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+
+VARIANTS = [(name, zoo.spec(name).width) for name in zoo.list_models("mobilenet_v2*")]
+
+
+def build_both(name, alpha, size, classes):
+    theirs = keras.applications.MobileNetV2(
+        weights=None, alpha=alpha, input_shape=(size, size, 3), classes=classes, classifier_activation=None
+    )
+    return theirs, zoo.build(name, input_shape=(size, size, 3), classes=classes)
+
+
+@pytest.mark.parametrize(("name", "alpha"), VARIANTS)
+def test_the_weights_of_keras_applications(name, alpha):
+    theirs, ours = build_both(name, alpha, 32, 1000)
+    assert [v.shape for v in ours.variables] == [v.shape for v in theirs.variables]
+
+
+@pytest.mark.parametrize(("name", "alpha"), [("mobilenet_v2", 1.0), ("mobilenet_v2_035", 0.35)])
+@pytest.mark.parametrize("size", [64, 75])
+def test_same_numbers_in_same_numbers_out_as_keras_applications(name, alpha, size, scramble):
+    theirs, ours = build_both(name, alpha, size, 7)
+    scramble(theirs)
+    ours.set_weights(theirs.get_weights())
+    images = np.random.default_rng(1).standard_normal((2, size, size, 3)).astype("float32")
+    expected = theirs.predict_on_batch(images)
+    assert np.ptp(expected[0] - expected[1]) > 1e-2 * np.ptp(expected), "the picture must matter"
+    np.testing.assert_allclose(ours.predict_on_batch(images), expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_the_rows_of_table_2():
+    model = zoo.build("mobilenet_v2", input_shape=(224, 224, 3), classes=1000)
+    shapes = [tensor.shape[1:] for tensor in zoo.endpoints(model).values()]
+    assert shapes == [
+        (112, 112, 32),
+        (112, 112, 16),
+        (56, 56, 24),
+        (28, 28, 32),
+        (14, 14, 64),
+        (14, 14, 96),
+        (7, 7, 160),
+        (7, 7, 320),
+        (7, 7, 1280),
+        (1000,),
+    ]
+
+
+def test_other_rows_build():
+    rows = [[1, 8, 1, 1], [4, 16, 2, 2]]
+    spec = dataclasses.replace(zoo.spec("mobilenet_v2"), rows=rows, top=64)
+    features = zoo.endpoints(zoo.build(spec, input_shape=(8, 8, 1), classes=2))
+    assert {name: tensor.shape[1:] for name, tensor in features.items()} == {
+        "stem": (4, 4, 32),
+        "stage1": (4, 4, 8),
+        "stage2": (2, 2, 16),
+        "stage3": (2, 2, 64),
+        "head": (2,),
+    }
+
+
+def test_depthwise_kernels_keep_the_scale_of_what_they_filter():
+    keras.utils.set_random_seed(0)
+    model = zoo.build("mobilenet_v2", input_shape=(64, 64, 3), classes=2)
+    deviations = [
+        float(np.std(layer.kernel)) for layer in model.layers if isinstance(layer, keras.layers.DepthwiseConv2D)
+    ]
+    # He: the variance is 2 over the nine numbers that one output reads, however many channels there are.
+    np.testing.assert_allclose(deviations, np.sqrt(2 / 9), rtol=0.15)
