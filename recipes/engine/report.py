@@ -1,7 +1,6 @@
 """The report of a run: `report.html` for people, `report.json` for programs; the same figures in both."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from recipes.engine import charts, pictures
 from recipes.engine.files import write_json, write_text
 from recipes.engine.results import Evaluation, Examples, History
+from recipes.engine.wording import flat, many, percent, shorten, size, wilson
 
 FORMAT = 1
 """Version of `report.json`."""
@@ -73,15 +73,6 @@ def write(folder: Path, facts: Facts) -> Path:
     return folder / "report.html"
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share `0-1` seen on `count` examples (Wilson 1927): honest at 0 %, at 100 %, on few."""
-    z = 1.959963984540054
-    centre = share + z * z / (2 * count)
-    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    scale = 1 + z * z / count
-    return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)
-
-
 def figures(facts: Facts) -> dict[str, Any]:
     """What `report.json` holds: every figure of the page, as plain values, without pictures."""
     examples = facts.examples
@@ -113,7 +104,7 @@ def figures(facts: Facts) -> dict[str, Any]:
 
 def headline(facts: Facts) -> str:
     """The result in one sentence."""
-    right = f"{percent(facts.test.accuracy)} right on {_many(facts.test.examples, 'test image')}"
+    right = f"{percent(facts.test.accuracy)} right on {many(facts.test.examples, 'test image')}"
     lite = facts.lite
     if lite is None:
         return f"{right}; no file was exported."
@@ -122,7 +113,7 @@ def headline(facts: Facts) -> str:
     lost = round(abs(points) * lite["samples"] / 100)
     smaller = f"is {ratio:.1f}× smaller and " if ratio >= 1.05 else ""
     change = f"{'gains' if points < 0 else 'loses'} {abs(points):.1f} points" if lost else "loses nothing"
-    images = f" ({_many(lost, 'image')})" if lost else ""
+    images = f" ({many(lost, 'image')})" if lost else ""
     return f"{right}; the {KINDS[lite['quantize']]} file {smaller}{change}{images}."
 
 
@@ -193,7 +184,7 @@ def phase(history: History) -> dict[str, Any]:
     """One phase's heading, caption and charts."""
     scores = history.curves.get("val_accuracy", [])
     epochs = max(map(len, history.curves.values()), default=0)
-    caption = _many(epochs, "epoch")
+    caption = many(epochs, "epoch")
     if seconds := sum(history.curves.get("seconds", [])):
         caption += f" in {seconds:.0f} s" if seconds < 120 else f" in {seconds / 60:.1f} min"
     if 1 <= history.best_epoch <= len(scores):
@@ -249,34 +240,6 @@ def card(examples: Examples) -> list[dict[str, Any]]:
     return rows
 
 
-def percent(share: float) -> str:
-    """A share as a percentage; never 100 % for less than all."""
-    digits = next((d for d in (1, 2, 3) if share == 1.0 or round(100 * share, d) < 100.0), 4)
-    return f"{100 * share:.{digits}f}\N{NARROW NO-BREAK SPACE}%"
-
-
-def size(count: int) -> str:
-    """Bytes in KiB or MiB."""
-    return f"{count / 1024:.1f} KiB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.2f} MiB"
-
-
-def shorten(name: str) -> str:
-    """A name cut to what fits beside the confusion matrix; in its middle, since names often differ at their ends."""
-    half = charts.LONGEST_NAME // 2
-    return name if len(name) <= charts.LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A nested dict as dotted names and texts."""
-    found = []
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found += flat(value, f"{prefix}{name}.")
-        else:
-            found.append((f"{prefix}{name}", str(value)))
-    return found
-
-
 def _scored(evaluation: Evaluation) -> dict[str, Any]:
     interval = wilson(evaluation.accuracy, evaluation.examples)
     return dataclasses.asdict(evaluation) | {"accuracy_interval": list(interval)}
@@ -290,7 +253,3 @@ def _accuracy(share: float, count: int) -> tuple[str, str]:
 def _counts(examples: Examples) -> dict[str, list[int]]:
     classes = len(examples.classes)
     return {name: np.bincount(s.labels, minlength=classes).tolist() for name, s in examples.splits().items()}
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count:,} {thing}" + ("" if count == 1 else "s")
