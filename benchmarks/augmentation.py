@@ -89,7 +89,8 @@ def main() -> None:
     print(f"{options.size}x{options.size} uint8 RGB, batches of {options.batch}, {os.cpu_count()} cores,")
     print(f"Keras {keras.__version__} on {keras.backend.backend()}, TensorFlow {tf.__version__}")
     for name, median in medians.items():
-        print(f"{name:22}{median:10.0f} images/s   augment is {medians['augment'] / median:.1f} times as fast")
+        ratio = "" if name == "augment" else f"   augment is {medians['augment'] / median:.1f} times as fast"
+        print(f"{name:22}{median:10.0f} images/s{ratio}")
 
 
 if __name__ == "__main__":

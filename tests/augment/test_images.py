@@ -109,8 +109,22 @@ def test_colour_alone_moves_no_pixel():
 def test_geometry_comes_before_colour():
     images = np.full((64, 8, 8, 1), 100, np.uint8)
     result = run((augment.Brightness(0.2), augment.Translate(0.5)), images, fill="constant")
-    # What the shift brought in is brightened too.
-    assert result.min(axis=(1, 2, 3)).max() > 40
+    low, high = result.min(axis=(1, 2, 3)), result.max(axis=(1, 2, 3))
+    # What the shift brought in, 0, is brightened as the rest is; the other order would leave it at 0.
+    assert np.sum((low > 1) & (np.abs(high - low - 100) < 1e-3)) > 10
+
+
+def test_the_policy_says_what_is_seen_beyond_the_edge():
+    images = np.tile(np.arange(50, 66, dtype=np.uint8)[None, None, :, None], (32, 16, 1, 1))
+    rows = {
+        fill: run((augment.Translate(0.5),), images, fill=fill)[:, 8, :, 0]
+        for fill in ("constant", "nearest", "reflect")
+    }
+    assert rows["constant"].min() == 0
+    assert rows["nearest"].min() == rows["reflect"].min() == 50
+    assert np.all(np.diff(rows["nearest"]) >= -1e-3)
+    assert np.diff(rows["reflect"]).min() < -0.9
+    np.testing.assert_array_equal(run((augment.Translate(0.5),), images)[:, 8, :, 0], rows["reflect"])
 
 
 def ramp(count, side=33):
