@@ -1,7 +1,11 @@
 """Handwritten digits, 8x8 pixels: from embedded data to a verified int8 file in about a minute.
 
-Task: tell apart ten handwritten digits (UCI optical digits, the copy inside scikit-learn: 1,797 images).
-Paper: He et al. 2016, "Deep Residual Learning for Image Recognition", section 4.2, with n = 1 (ResNet-8).
+Task: tell apart ten handwritten digits.
+Data: UCI optical digits, the 1,797 images inside scikit-learn; stratified, 20 % to report on, 15 % to choose on.
+Paper: He et al. 2016, "Deep Residual Learning for Image Recognition", section 4.2, with n = 1 and 24 channels.
+Result: float and int8 98.6 % of 359 test images (95 % interval 96.8 to 99.4), the same for seeds 0, 1 and 2; measured
+    by the authors with `edgezoo run digits --train.seed N`; settings were chosen on validation data.
+Time: 20 to 30 s of training on 2 cores.
 """
 
 from recipes.engine import Augment, Data, Export, Gate, Model, Recipe, Train, main
