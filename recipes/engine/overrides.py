@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import tyro
 
 from recipes.engine.errors import UserError
-from recipes.engine.recipe_file import from_plain, near, to_plain
+from recipes.engine.recipe_file import fields, from_plain, near, to_plain
 from recipes.engine.records import Recipe
 
 
@@ -21,7 +21,7 @@ def override(recipe: Recipe, args: Sequence[str], *, prog: str) -> Recipe:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            changed, unknown = tyro.cli(Recipe, default=recipe, args=list(args), prog=prog, return_unknown_args=True)
+            changed, unknown = tyro.cli(Recipe, default=recipe, args=flags(args), prog=prog, return_unknown_args=True)
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -30,6 +30,21 @@ def override(recipe: Recipe, args: Sequence[str], *, prog: str) -> Recipe:
         option = unknown[0].split("=")[0]
         raise UserError(f"unknown option {option}{near(option.lstrip('-').replace('-', '_'))}")
     return from_plain(to_plain(changed), where=" ".join(args) or "recipe")
+
+
+def flags(args: Sequence[str]) -> list[str]:
+    """`--augment.flip False` as tyro has it, `--augment.no-flip`; so that every field can be written alike."""
+    switches = {name for name, kind in fields().items() if kind is bool}
+    given = [part for arg in args for part in (arg.split("=", 1) if arg.startswith("--") else [arg])]
+    found: list[str] = []
+    for arg in given:
+        name = found[-1].lstrip("-").replace("-", "_") if found else ""
+        if name in switches and arg.lower() == "false":
+            room, _, field = name.rpartition(".")
+            found[-1] = f"--{room}.no-{field.replace('_', '-')}"
+        elif not (name in switches and arg.lower() == "true"):
+            found.append(arg)
+    return found
 
 
 def plain(box: str) -> str:

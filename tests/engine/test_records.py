@@ -4,7 +4,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from recipes.engine import Compress, Data, Export, Model, Recipe, Train
+from recipes.engine import Compress, Data, Export, Gate, Model, Recipe, Train
 from recipes.engine.errors import UserError
 from recipes.engine.overrides import override
 from recipes.engine.recipe_file import fields, from_plain, load, to_plain
@@ -48,10 +48,14 @@ def test_records_are_frozen():
         (["--gate.max-drop", "None"], "gate.max_drop", None),
         (["--model.spec", '{"depths": [2, 2]}'], "model.spec", {"depths": [2, 2]}),
         (["--augment.flip"], "augment.flip", True),
+        (["--augment.flip", "True", "--train.epochs", "3"], "augment.flip", True),
+        (["--augment.no-flip"], "augment.flip", False),
+        (["--gate.full-integer=false"], "gate.full_integer", False),
+        (["--gate.full_integer", "False"], "gate.full_integer", False),
     ],
 )
 def test_an_override_is_typed(args, field, value):
-    plain = to_plain(override(Recipe(), args, prog="x"))
+    plain = to_plain(override(Recipe(gate=Gate(full_integer=True)), args, prog="x"))
     for part in field.split("."):
         plain = plain[part]
     assert plain == value
