@@ -78,26 +78,22 @@ def peak_activations(model: keras.Model) -> int:
 def weight_bytes(model: keras.Model) -> tuple[int, int]:
     """Bytes of the weights that a device needs, as float32 and as int8.
 
-    A normalisation that alone reads a convolution or a Dense layer is folded into it and leaves a bias; any
-    other leaves a scale and a shift. int8 has one byte a weight and four (an int32) a bias; the scales that go with
-    them, a few bytes a channel, and the graph itself are not in it.
+    A normalisation that alone reads a convolution or a Dense layer is folded into it; any other leaves a scale and
+    a shift. Convolutions and Dense layers have a bias each, which a LiteRT file stores even where it is zero. int8
+    has one byte a weight and four (an int32) a bias; the scales that go with them, a few bytes a channel, and the
+    graph itself are not in it.
     """
     weights = biases = 0
     makers = {id(layer.output): layer for layer in model.layers}
     readers = _readers(model)
-    folded = set()
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            before = makers[id(layer.input)]
-            if _has_kernel(before) and readers[id(layer.input)] == 1:
-                folded.add(before.name)
-            else:
-                weights += 2 * layer.output.shape[-1]
     for layer in model.layers:
         if _has_kernel(layer):
             weights += math.prod(layer.kernel.shape)
-            if layer.use_bias or layer.name in folded:
-                biases += _channels(layer)
+            biases += _channels(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            read = id(layer.input)
+            if not (_has_kernel(makers[read]) and readers[read] == 1):
+                weights += 2 * layer.output.shape[-1]
     return 4 * (weights + biases), weights + 4 * biases
 
 
