@@ -22,3 +22,9 @@ def scramble():
                     variable.assign(rng.normal(0, 0.1, shape))
 
     return scramble
+
+
+@pytest.fixture
+def run():
+    """Outputs of a model as numpy arrays; eagerly, for compiling a graph takes longer than running it once."""
+    return lambda model, images: keras.tree.map_structure(keras.ops.convert_to_numpy, model(images, training=False))

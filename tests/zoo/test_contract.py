@@ -10,7 +10,7 @@ import pytest
 import zoo
 
 NAMES = zoo.list_models()
-SMALL = [name for name in NAMES if name in ("resnet8", "resnet20", "resnet20v2", "mobilenet_v2_035")]
+SMALL = [name for name in NAMES if name in ("resnet8", "resnet20v2", "mobilenet_v2_035")]
 DEEP = [name for name in NAMES if re.search("101|152", name)]
 
 
@@ -58,21 +58,21 @@ def test_every_spec_has_the_common_fields_and_is_frozen(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_save_load_and_clone(name, tmp_path):
+def test_save_load_and_clone(name, tmp_path, run):
     keras.utils.set_random_seed(1)
     model = zoo.build(name, input_shape=(32, 32, 3), classes=5)
     images = pictures((32, 32, 3))
-    expected = model.predict_on_batch(images)
+    expected = run(model, images)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(loaded.predict_on_batch(images), expected)
+    np.testing.assert_array_equal(run(loaded, images), expected)
     assert list(zoo.endpoints(loaded)) == list(zoo.endpoints(model))
 
     clone = keras.models.clone_model(model)
     assert [layer.name for layer in clone.layers] == [layer.name for layer in model.layers]
-    assert np.abs(clone.predict_on_batch(images) - expected).max() > 1e-4, "a clone draws its own weights"
+    assert np.abs(run(clone, images) - expected).max() > 1e-4, "a clone draws its own weights"
     clone.set_weights(model.get_weights())
-    np.testing.assert_array_equal(clone.predict_on_batch(images), expected)
+    np.testing.assert_array_equal(run(clone, images), expected)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -112,13 +112,13 @@ def test_width_and_dropout_can_be_replaced(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_softmax_gives_the_probabilities_of_the_logits(name):
+def test_softmax_gives_the_probabilities_of_the_logits(name, run):
     logits = zoo.build(name, input_shape=(32, 32, 3), classes=4)
     softmax = zoo.build(name, input_shape=(32, 32, 3), classes=4, activation="softmax")
     softmax.set_weights(logits.get_weights())
-    scores = logits.predict_on_batch(pictures((32, 32, 3))).astype("float64")
+    scores = run(logits, pictures((32, 32, 3))).astype("float64")
     expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(softmax.predict_on_batch(pictures((32, 32, 3))), expected, atol=1e-6)
+    np.testing.assert_allclose(run(softmax, pictures((32, 32, 3))), expected, atol=1e-6)
 
 
 def test_mixed_precision_keeps_the_logits_in_float32():
@@ -190,7 +190,7 @@ def test_impossible_requests_are_refused_in_one_sentence(changes, message):
 
 
 def test_the_least_size_builds_and_one_less_does_not():
-    for name, least in (("resnet8", 4), ("resnet50", 32), ("mobilenet_v2", 32)):
+    for name, least in (("resnet8", 4), ("resnet18", 32), ("mobilenet_v2", 32)):
         assert zoo.endpoints(zoo.build(name, input_shape=(least, least, 3), classes=2))["stem"].shape[1] > 1
         with pytest.raises(zoo.ZooError, match=f"at least {least} x {least}"):
             zoo.build(name, input_shape=(least, least - 1, 3), classes=2)

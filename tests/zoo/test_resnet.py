@@ -26,16 +26,16 @@ def slow(*values):
         slow("resnet152v2", keras.applications.ResNet152V2),
     ],
 )
-def test_same_numbers_in_same_numbers_out_as_keras_applications(name, reference, scramble):
+def test_same_numbers_in_same_numbers_out_as_keras_applications(name, reference, scramble, run):
     theirs = reference(weights=None, input_shape=(64, 64, 3), classes=7, classifier_activation=None)
     ours = zoo.build(name, input_shape=(64, 64, 3), classes=7)
     scramble(theirs)
     assert [v.shape for v in ours.variables] == [v.shape for v in theirs.variables]
     ours.set_weights(theirs.get_weights())
     images = np.random.default_rng(1).standard_normal((2, 64, 64, 3)).astype("float32")
-    expected = theirs.predict_on_batch(images)
+    expected = run(theirs, images)
     assert np.ptp(expected[0] - expected[1]) > 1e-2 * np.ptp(expected), "the picture must matter"
-    np.testing.assert_allclose(ours.predict_on_batch(images), expected, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(run(ours, images), expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_version_2_has_the_depths_of_version_1():
@@ -70,12 +70,12 @@ def test_the_stages_of_table_1():
         assert shapes == [(56, 56, 64), *stages, (9,)]
 
 
-def test_option_a_takes_every_second_pixel_and_appends_zeros():
+def test_option_a_takes_every_second_pixel_and_appends_zeros(run):
     model = zoo.build("resnet8", input_shape=(9, 12, 3), classes=2)
     before = model.get_layer("stage1").output
     shortcut = model.get_layer("stage2_block1_add").input[0]
     images = np.random.default_rng(0).standard_normal((2, 9, 12, 3)).astype("float32")
-    x, y = keras.Model(model.input, [before, shortcut]).predict_on_batch(images)
+    x, y = run(keras.Model(model.input, [before, shortcut]), images)
     assert y.shape == (2, 5, 6, 32)
     np.testing.assert_array_equal(y[..., :16], x[:, ::2, ::2])
     assert not y[..., 16:].any()
@@ -91,7 +91,7 @@ def convolve(x, kernel, stride):
 
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("shortcut", ["identity", "projection"])
-def test_a_basic_network_written_out_in_numpy(version, shortcut, scramble):
+def test_a_basic_network_written_out_in_numpy(version, shortcut, scramble, run):
     spec = dataclasses.replace(zoo.spec("resnet8"), depths=(1, 1), width=4, version=version, shortcut=shortcut)
     model = zoo.build(spec, input_shape=(7, 8, 2), classes=3)
     scramble(model, seed=2)
@@ -136,7 +136,7 @@ def test_a_basic_network_written_out_in_numpy(version, shortcut, scramble):
         x = relu(norm(x, "post_norm"))
     kernel, bias = get["head"]
     expected = x.mean(axis=(1, 2)) @ kernel + bias
-    np.testing.assert_allclose(model.predict_on_batch(images), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(run(model, images), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_changed_spec_builds():
