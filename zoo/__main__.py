@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
     commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list", help="names of the models")
+    listing = commands.add_parser("list", help="the models, with the paper's input and classes")
     listing.add_argument("pattern", nargs="?", default="*", help="a name with wildcards, in quotes")
     listing.add_argument("--task", help="only models for this task, for instance classify")
     one = commands.add_parser("card", help="what a model is made of and what it costs")
@@ -42,11 +42,13 @@ def _list(options: argparse.Namespace) -> Table:
     names = list_models(options.pattern, task=options.task)
     if not names:
         raise ZooError(f"no model matches {options.pattern!r}; `python -m zoo list` shows all")
-    table = Table("model", "task", "family", "paper")
+    table = Table("model", "task", "family", "input", "classes")
     for name in names:
         family_name, _, settings = resolve(name)
         family = FAMILIES[family_name]
-        table.add_row(name, family.TASK, family_name, family.origin(settings).paper)
+        origin = family.origin(settings)
+        size = " x ".join(map(str, origin.input_shape))
+        table.add_row(name, family.TASK, family_name, size, str(origin.classes))
     return table
 
 
