@@ -39,7 +39,8 @@ def spec(model: Model) -> zoo.Spec:
     for name in ("width", "dropout"):
         value = getattr(model, name)
         if value is not None:
-            changes[name] = type(getattr(base, name))(value)
+            whole = isinstance(getattr(base, name), int) and float(value).is_integer()
+            changes[name] = int(value) if whole else value
     for name, value in changes.items():
         if name not in known:
             raise UserError(f"model.spec: {model.name} has no field {name!r}; it has {', '.join(known)}")
