@@ -138,7 +138,7 @@ def evaluate_command(args: list[str]) -> None:
 
         Args:
             run: a run folder.
-            data: another data source with the same classes, judged on its test split.
+            data: another data source with the same classes, of which every split is judged.
         """
         import_keras()
         from recipes.engine.again import evaluate_again

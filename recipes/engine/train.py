@@ -55,29 +55,16 @@ def schedule(train: Train, steps: int) -> keras.optimizers.schedules.LearningRat
 def optimizer(train: Train, steps: int) -> keras.optimizers.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) or SGD with Nesterov momentum 0.9, as the recipe says."""
     rate = schedule(train, steps)
-    weight_decay = train.weight_decay or None
-    clip = train.clip or None
-    accumulate = train.accumulate if train.accumulate > 1 else None
-    use_ema, momentum = bool(train.ema), train.ema or 0.99
+    shared: dict[str, Any] = {
+        "weight_decay": train.weight_decay or None,
+        "global_clipnorm": train.clip or None,
+        "use_ema": bool(train.ema),
+        "ema_momentum": train.ema or 0.99,
+        "gradient_accumulation_steps": train.accumulate if train.accumulate > 1 else None,
+    }
     if train.optimizer == "adamw":
-        return keras.optimizers.AdamW(
-            rate,
-            weight_decay=weight_decay,
-            global_clipnorm=clip,
-            use_ema=use_ema,
-            ema_momentum=momentum,
-            gradient_accumulation_steps=accumulate,
-        )
-    return keras.optimizers.SGD(
-        rate,
-        momentum=0.9,
-        nesterov=True,
-        weight_decay=weight_decay,
-        global_clipnorm=clip,
-        use_ema=use_ema,
-        ema_momentum=momentum,
-        gradient_accumulation_steps=accumulate,
-    )
+        return keras.optimizers.AdamW(rate, **shared)
+    return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **shared)
 
 
 def fit(
@@ -128,7 +115,7 @@ def fit(
     # The averaged weights are swapped in for each validation; the keeper, first in the list, copies them there.
     swap = [keras.callbacks.SwapEMAWeights()] if train.ema else []
     try:
-        if not keeper.done(state):
+        if not keeper.done:
             model.fit(
                 feed.training(
                     examples.train,
@@ -170,9 +157,11 @@ class Keeper(keras.callbacks.Callback):
         self.failure = ""
         self._judged: list[np.ndarray] = []
 
-    def done(self, state: State) -> bool:
+    @property
+    def done(self) -> bool:
         """Whether nothing is left to train."""
-        return state.epochs >= self.train.epochs or bool(self.train.patience and state.waited >= self.train.patience)
+        waited_enough = bool(self.train.patience and self.state.waited >= self.train.patience)
+        return waited_enough or self.state.epochs >= self.train.epochs
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Start the clock."""
@@ -206,7 +195,7 @@ class Keeper(keras.callbacks.Callback):
         checkpoint.save(self.path, self.model, self.best, self.state)
         self.log.scalars(self.state.epochs, values)
         self.progress.epoch(self.state.epochs, values, best=self.state.waited == 0)
-        if self.done(self.state):
+        if self.done:
             self.model.stop_training = True
 
 
