@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--task", help="only models for this task, for instance classify")
     one = commands.add_parser("card", help="what a model is made of and what it costs")
     one.add_argument("name", help="a name that `list` shows")
-    one.add_argument("--input-shape", nargs=3, type=int, metavar=("HEIGHT", "WIDTH", "CHANNELS"))
+    one.add_argument("--input-shape", nargs="+", type=int, metavar="SIZE", help="height, width, channels")
     one.add_argument("--classes", type=int, help="number of classes; both are the paper's where not given")
     return parser
 
@@ -48,7 +48,7 @@ def _list(options: argparse.Namespace) -> Table:
         family = FAMILIES[family_name]
         origin = family.origin(settings)
         size = " x ".join(map(str, origin.input_shape))
-        table.add_row(name, family.TASK, family_name, size, str(origin.classes))
+        table.add_row(name, family.TASK, family_name, size, "none" if origin.classes is None else str(origin.classes))
     return table
 
 

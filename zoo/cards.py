@@ -28,11 +28,11 @@ class Card:
 
     Attributes:
         name: of the model; a changed spec has its family's name.
-        task: `classify`.
+        task: `classify`, `segment` or `anomaly`.
         family: name of the family.
         paper: where the architecture was published.
-        input_shape: `(height, width, channels)` that the figures hold for.
-        classes: number of classes that they hold for.
+        input_shape: shape of one example that the figures hold for.
+        classes: number of classes that they hold for; None where the task has none.
         parameters: learnt numbers; the moving statistics of normalisations are not learnt.
         layers: number of layers by kind.
         macs: multiply-accumulates of one example, see `zoo.macs`.
@@ -45,8 +45,8 @@ class Card:
     task: str
     family: str
     paper: str
-    input_shape: tuple[int, int, int]
-    classes: int
+    input_shape: tuple[int, ...]
+    classes: int | None
     parameters: int
     layers: Layers
     macs: int
@@ -63,7 +63,7 @@ class Card:
             ("family", self.family),
             ("paper", self.paper),
             ("input", " x ".join(map(str, self.input_shape))),
-            ("classes", str(self.classes)),
+            ("classes", "none" if self.classes is None else str(self.classes)),
             ("parameters", f"{self.parameters:,}"),
             ("layers", ", ".join(f"{count} {kind}" for kind, count in counts.items())),
             ("multiply-accumulates", f"{self.macs:,}"),
@@ -79,14 +79,12 @@ class Card:
         return "\n".join(f"{label:<21} {text}" for label, text in self.rows())
 
 
-def card(
-    name_or_spec: str | Spec, *, input_shape: tuple[int, int, int] | None = None, classes: int | None = None
-) -> Card:
+def card(name_or_spec: str | Spec, *, input_shape: tuple[int, ...] | None = None, classes: int | None = None) -> Card:
     """The card of a model. It is built for this, so a large one takes seconds.
 
     Args:
         name_or_spec: a name from `zoo.list_models`, or a spec.
-        input_shape: `(height, width, channels)`; None is that of the paper.
+        input_shape: shape of one example; None is that of the paper.
         classes: number of classes; None is that of the paper.
 
     Raises:

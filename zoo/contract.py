@@ -11,6 +11,9 @@ import keras
 
 from zoo import check
 
+IMAGE = ("height", "width", "channels")
+"""The axes of an image."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -40,13 +43,13 @@ class Origin:
 
     Attributes:
         paper: authors, title, place, and the table.
-        input_shape: `(height, width, channels)` of the paper's experiments.
-        classes: number of classes of the paper's experiments.
+        input_shape: shape of one example in the paper's experiments, with the family's axes.
+        classes: number of classes of the paper's experiments; None where the task has none.
     """
 
     paper: str
-    input_shape: tuple[int, int, int]
-    classes: int
+    input_shape: tuple[int, ...]
+    classes: int | None
 
 
 class Family(Protocol):
@@ -54,7 +57,11 @@ class Family(Protocol):
 
     @property
     def TASK(self) -> str:
-        """What its models do: `classify`."""
+        """What its models do: `classify`, `segment` or `anomaly`."""
+
+    @property
+    def AXES(self) -> tuple[str, ...]:
+        """Names of the axes of one example: `IMAGE` for most."""
 
     @property
     def SPEC(self) -> type[Any]:
@@ -67,7 +74,9 @@ class Family(Protocol):
     def origin(self, spec: Any) -> Origin:
         """Where `spec` comes from."""
 
-    def build(
-        self, spec: Any, *, input_shape: tuple[int, int, int], classes: int, activation: str | None, name: str
-    ) -> keras.Model:
-        """The network of `spec`, with the endpoints `stem`, `stage1` … `head`."""
+    def build(self, spec: Any, *, input_shape: Any, classes: Any, activation: str | None, name: str) -> keras.Model:
+        """The network of `spec`, with the endpoints `stem`, `stage1` … `head`.
+
+        `input_shape` has as many whole numbers as `AXES`, `classes` is a whole number of at least 2, or None in
+        the task `anomaly`: `zoo.build` sees to both.
+        """

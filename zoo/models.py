@@ -11,6 +11,9 @@ from zoo.contract import Spec
 from zoo.errors import ZooError
 from zoo.families import FAMILIES
 
+CLASSLESS = ("anomaly",)
+"""Tasks whose models have no classes."""
+
 
 def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
     """Names of models, sorted.
@@ -60,8 +63,8 @@ def resolve(name_or_spec: str | Spec) -> tuple[str, str, Spec]:
 def build(
     name_or_spec: str | Spec,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
+    input_shape: tuple[int, ...],
+    classes: int | None = None,
     activation: str | None = None,
 ) -> keras.Model:
     """A new model with random weights: a flat Functional graph of stock Keras layers.
@@ -71,28 +74,29 @@ def build(
 
     Args:
         name_or_spec: a name from `list_models`, or a spec.
-        input_shape: `(height, width, channels)` of the images, any size that the strides leave something of.
-        classes: number of classes, at least 2.
+        input_shape: shape of one example: `(height, width, channels)` of the images, any size that the strides
+            leave something of; `(features,)` for an autoencoder.
+        classes: number of classes, at least 2; None for a task without classes (`anomaly`).
         activation: None gives logits, `softmax` probabilities.
 
     Returns:
-        A model from float32 images `(batch, height, width, channels)`, already normalised, to
-        `(batch, classes)`. Under a mixed precision policy the outputs stay float32.
+        A model from float32 examples `(batch, *input_shape)`, already normalised, to `(batch, classes)`
+        (task `classify`), `(batch, height, width, classes)` (`segment`) or `(batch, *input_shape)` (`anomaly`).
+        Under a mixed precision policy the outputs stay float32.
 
     Raises:
         ZooError: the model is not known, or the shape, classes or activation cannot be.
     """
     family_name, name, settings = resolve(name_or_spec)
-    height, width, channels = check.wholes(input_shape, "input_shape (height, width, channels)", count=3)
-    classes = check.whole(classes, "classes", least=2)
-    check.one_of(activation, "activation", (None, "softmax"))
-    return FAMILIES[family_name].build(
-        settings,
-        input_shape=(height, width, channels),
-        classes=classes,
-        activation=activation,
-        name=name,
-    )
+    family = FAMILIES[family_name]
+    shape = check.wholes(input_shape, f"input_shape ({', '.join(family.AXES)})", count=len(family.AXES))
+    if family.TASK in CLASSLESS:
+        if classes is not None or activation is not None:
+            raise ZooError(f"{name} gives back its input: it has no classes and no activation; leave both out")
+    else:
+        classes = check.whole(classes, "classes", least=2)
+        check.one_of(activation, "activation", (None, "softmax"))
+    return family.build(settings, input_shape=shape, classes=classes, activation=activation, name=name)
 
 
 def endpoints(model: keras.Model) -> dict[str, keras.KerasTensor]:

@@ -14,9 +14,10 @@ from typing import Literal
 import keras
 
 from zoo import blocks, check
-from zoo.contract import Origin, Spec
+from zoo.contract import IMAGE, Origin, Spec
 
 TASK = "classify"
+AXES = IMAGE
 EPSILON = 1.001e-5
 """As in `keras.applications`; the papers give none."""
 EXPANSION = {"basic": 1, "bottleneck": 4}
