@@ -2,9 +2,11 @@
 
 from zoo.classify import mobilenet_v2, resnet
 from zoo.contract import Family
+from zoo.segment import unet
 
 FAMILIES: dict[str, Family] = {
     "mobilenet_v2": mobilenet_v2,
     "resnet": resnet,
+    "unet": unet,
 }
 """Family name → its module (see `zoo.contract.Family`)."""

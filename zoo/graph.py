@@ -13,6 +13,7 @@ from zoo.errors import ZooError
 CONVOLUTIONS = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
     keras.layers.Conv3D,
     keras.layers.DepthwiseConv1D,
     keras.layers.DepthwiseConv2D,
@@ -34,7 +35,8 @@ IN_PLACE = (
 def macs(model: keras.Model) -> int:
     """Multiply-accumulates of one example in convolutions and Dense layers; all other layers count nothing.
 
-    Every kernel weight is used once for each output position. Wrapped layers count as what they wrap.
+    Every kernel weight is used once for each output position; in a transposed convolution, for each input position.
+    Wrapped layers count as what they wrap.
 
     Raises:
         ZooError: the model leaves an input size open.
@@ -102,6 +104,8 @@ def _has_kernel(layer: keras.layers.Layer) -> bool:
 
 
 def _channels(layer: keras.layers.Layer) -> int:
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        return layer.filters
     shape = layer.kernel.shape
     return shape[-2] * shape[-1] if isinstance(layer, DEPTHWISE) else shape[-1]
 
@@ -113,6 +117,8 @@ def _layer_macs(layer: keras.layers.Layer) -> int:
     if not _has_kernel(inner):
         return 0
     positions = math.prod(_known(layer)) // _channels(inner)
+    if isinstance(inner, keras.layers.Conv2DTranspose):
+        positions = math.prod(layer.input.shape[1:-1])
     return positions * math.prod(inner.kernel.shape)
 
 

@@ -1,0 +1,1 @@
+"""Segmentation: models that name the class of each pixel."""
