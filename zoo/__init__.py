@@ -14,17 +14,23 @@ from zoo.errors import ZooError
 from zoo.families import FAMILIES
 from zoo.graph import macs
 from zoo.models import build, endpoints, list_models, spec
+from zoo.transfer import RateTest, find_rate, layerwise, stages, train_from
 
 __all__ = [
     "FAMILIES",
     "Card",
     "Layers",
+    "RateTest",
     "Spec",
     "ZooError",
     "build",
     "card",
     "endpoints",
+    "find_rate",
+    "layerwise",
     "list_models",
     "macs",
     "spec",
+    "stages",
+    "train_from",
 ]

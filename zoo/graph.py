@@ -56,7 +56,7 @@ def peak_activations(model: keras.Model) -> int:
         ZooError: the model leaves an input size open.
     """
     layers = model.layers
-    reads = [[id(tensor) for tensor in _inputs(layer)] for layer in layers]
+    reads = [[id(tensor) for tensor in inputs(layer)] for layer in layers]
     readers = _readers(model)
     owner: dict[int, int] = {}
     size: dict[int, int] = {}
@@ -132,9 +132,9 @@ def _known(layer: keras.layers.Layer) -> tuple[int, ...]:
 
 def _readers(model: keras.Model) -> Counter[int]:
     """How often each tensor, by its id, is read by a layer."""
-    return Counter(id(tensor) for layer in model.layers for tensor in _inputs(layer))
+    return Counter(id(tensor) for layer in model.layers for tensor in inputs(layer))
 
 
-def _inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
+def inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
     """What a layer reads; nothing for an input layer, whose input is its own output."""
     return [] if isinstance(layer, keras.layers.InputLayer) else keras.tree.flatten(layer.input)

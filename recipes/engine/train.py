@@ -56,7 +56,7 @@ def optimizer(train: Train, steps: int) -> keras.optimizers.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) or SGD with Nesterov momentum 0.9, as the recipe says."""
     rate = schedule(train, steps)
     shared: dict[str, Any] = {
-        "weight_decay": train.weight_decay or None,
+        "weight_decay": train.weight_decay,
         "global_clipnorm": train.clip or None,
         "use_ema": bool(train.ema),
         "ema_momentum": train.ema or 0.99,
