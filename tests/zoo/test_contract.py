@@ -9,7 +9,7 @@ import pytest
 
 import zoo
 
-NAMES = zoo.list_models()
+NAMES = zoo.list_models(task="classify")
 SMALL = [name for name in NAMES if name in ("resnet8", "resnet20v2", "mobilenet_v2_035")]
 DEEP = [name for name in NAMES if re.search("101|152", name)]
 
@@ -47,7 +47,7 @@ def test_every_model_builds_at_any_size_and_number_of_classes(name):
         )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", zoo.list_models())
 def test_every_spec_has_the_common_fields_and_is_frozen(name):
     spec = zoo.spec(name)
     assert {"width", "dropout"} <= {field.name for field in dataclasses.fields(spec)}
@@ -146,9 +146,9 @@ def test_list_models_filters():
     assert sorted(NAMES) == NAMES
     assert zoo.list_models("resnet?") == ["resnet8"]
     assert zoo.list_models("*v2_[01]*") == [n for n in NAMES if n.startswith("mobilenet_v2_")]
-    assert zoo.list_models(task="classify") == NAMES
+    assert set(NAMES) < set(zoo.list_models())
     assert zoo.list_models("vgg*") == []
-    with pytest.raises(zoo.ZooError, match=r"task must be 'classify', not 'fly'"):
+    with pytest.raises(zoo.ZooError, match=r"task must be .*, not 'fly'"):
         zoo.list_models(task="fly")
 
 
