@@ -72,3 +72,50 @@ def test_depthwise_kernels_keep_the_scale_of_what_they_filter():
     ]
     # He: the variance is 2 over the nine numbers that one output reads, however many channels there are.
     np.testing.assert_allclose(deviations, np.sqrt(2 / 9), rtol=0.15)
+
+
+def test_centred_padding_is_that_of_tensorflow_at_odd_sizes_only(scramble, run):
+    same = zoo.spec("mobilenet_v2_035")
+    centred = dataclasses.replace(same, padding="centred")
+    # 65, 33, 17, 9, 5, 3: at each stride `same` too pads one pixel on every side.
+    for size, equal in ((65, True), (64, False)):
+        models = [zoo.build(spec, input_shape=(size, size, 3), classes=4) for spec in (same, centred)]
+        scramble(models[0])
+        models[1].set_weights(models[0].get_weights())
+        images = np.random.default_rng(1).standard_normal((2, size, size, 3)).astype("float32")
+        left, right = (run(model, images) for model in models)
+        assert np.allclose(left, right, atol=1e-5 * np.abs(left).max()) == equal
+
+
+def test_centred_padding_written_out_in_numpy(scramble, run):
+    spec = dataclasses.replace(zoo.spec("mobilenet_v2_035"), padding="centred", rows=((1, 8, 1, 2),), epsilon=1e-5)
+    model = zoo.build(spec, input_shape=(12, 8, 3), classes=2)
+    scramble(model)
+    images = np.random.default_rng(1).standard_normal((2, 12, 8, 3)).astype("float32")
+    features = [model.get_layer(name).output for name in ("stem", "stage1_block1_depthwise_relu")]
+    stem, filtered = run(keras.Model(model.input, features), images)
+
+    def windows(x):
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))[:, ::2, ::2]
+
+    def norm_relu6(x, name):
+        gamma, beta, mean, variance = model.get_layer(name).get_weights()
+        return np.clip(gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta, 0, 6)
+
+    expected = np.einsum("bhwcij,ijcf->bhwf", windows(images), model.get_layer("stem_conv").get_weights()[0])
+    np.testing.assert_allclose(stem, norm_relu6(expected, "stem_norm"), atol=1e-5)
+    kernel = model.get_layer("stage1_block1_depthwise").get_weights()[0][..., 0]
+    expected = np.einsum("bhwcij,ijc->bhwc", windows(stem), kernel)
+    np.testing.assert_allclose(filtered, norm_relu6(expected, "stage1_block1_depthwise_norm"), atol=1e-5)
+
+
+def test_an_impossible_padding_or_epsilon_is_refused():
+    for field, value in (("padding", "corner"), ("epsilon", 0.0)):
+        with pytest.raises(zoo.ZooError, match=field):
+            dataclasses.replace(zoo.spec("mobilenet_v2"), **{field: value})
+
+
+def test_parameters_of_torchvision():
+    model = zoo.build("mobilenet_v2", input_shape=(32, 32, 3), classes=1000)
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == 3_504_872

@@ -3,10 +3,12 @@
 Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018,
 arXiv:1801.04381.
 
-Computes what `keras.applications.MobileNetV2` computes from the same weights, in the same order.
+Computes what `keras.applications.MobileNetV2` computes from the same weights, in the same order; with
+`padding="centred"` and `epsilon=1e-5` what torchvision's computes.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import keras
 
@@ -15,9 +17,6 @@ from zoo.contract import IMAGE, Origin, Spec
 
 TASK = "classify"
 AXES = IMAGE
-EPSILON = 1e-3
-"""As in `keras.applications` and the authors' code; the paper gives none."""
-
 ROWS = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -40,6 +39,9 @@ class MobileNetV2Spec(Spec):
         rows: one stage each, `(expansion, channels, repetitions, stride)`, as in table 2.
         top: channels of the last 1x1 convolution, which is a stage of its own; a multiplier below 1 leaves
             them (section 6.1).
+        padding: at stride 2: `same` is TensorFlow's, `centred` pads one pixel on every side, as PyTorch does.
+        epsilon: of the normalisations, above 0: 1e-3 in the authors' code and `keras.applications` (the paper
+            gives none), 1e-5 in torchvision.
         dropout: share of the features dropped before the head.
     """
 
@@ -47,11 +49,15 @@ class MobileNetV2Spec(Spec):
     stem: int = 32
     rows: tuple[tuple[int, int, int, int], ...] = ROWS
     top: int = 1280
+    padding: Literal["same", "centred"] = "same"
+    epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check.whole(self.stem, "stem")
         check.whole(self.top, "top")
+        check.one_of(self.padding, "padding", ("same", "centred"))
+        check.real(self.epsilon, "epsilon", above=0.0)
         rows = check.items(self.rows, "rows")
         checked = tuple(check.wholes(row, "each row of rows", count=4) for row in rows)
         object.__setattr__(self, "rows", checked)
@@ -89,43 +95,26 @@ def build(
     for _, _, _, stride in spec.rows:
         shrinks *= stride
     inputs = blocks.image_input(input_shape, stride=shrinks, model=name)
-    x = blocks.conv(inputs, _rounded(spec.stem * spec.width), 3, stride=2, padding="same", name="stem_conv")
-    x = _norm_relu6(x, "stem_norm", "stem")
+    x = blocks.conv(inputs, blocks.rounded(spec.stem * spec.width), 3, stride=2, padding=spec.padding, name="stem_conv")
+    x = blocks.norm_relu6(x, epsilon=spec.epsilon, norm_name="stem_norm", name="stem")
     for stage, (expansion, channels, repetitions, stride) in enumerate(spec.rows, start=1):
-        filters = _rounded(int(channels * spec.width))
         for number in range(1, repetitions + 1):
             label = f"stage{stage}_block{number}"
-            end = f"stage{stage}" if number == repetitions else f"{label}_out"
-            x = _inverted_residual(x, filters, expansion, stride if number == 1 else 1, label, end)
-    top = _rounded(spec.top * spec.width) if spec.width > 1.0 else spec.top
+            x = blocks.inverted_residual(
+                x,
+                blocks.rounded(int(channels * spec.width)),
+                expansion=expansion,
+                kernel=3,
+                stride=stride if number == 1 else 1,
+                epsilon=spec.epsilon,
+                padding=spec.padding,
+                drop=0.0,
+                label=label,
+                end=f"stage{stage}" if number == repetitions else f"{label}_out",
+            )
+    top = blocks.rounded(spec.top * spec.width) if spec.width > 1.0 else spec.top
     last = f"stage{len(spec.rows) + 1}"
     x = blocks.conv(x, top, 1, name=f"{last}_conv")
-    x = _norm_relu6(x, f"{last}_norm", last)
+    x = blocks.norm_relu6(x, epsilon=spec.epsilon, norm_name=f"{last}_norm", name=last)
     outputs = blocks.head(x, classes=classes, dropout=spec.dropout, activation=activation)
     return keras.Model(inputs, outputs, name=name)
-
-
-def _rounded(channels: float) -> int:
-    """To a multiple of 8, at least 8, and never more than a tenth below `channels` (the authors' code)."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * channels else rounded
-
-
-def _norm_relu6(x: keras.KerasTensor, norm: str, relu: str) -> keras.KerasTensor:
-    return keras.layers.ReLU(6.0, name=relu)(blocks.norm(x, epsilon=EPSILON, name=norm))
-
-
-def _inverted_residual(
-    x: keras.KerasTensor, filters: int, expansion: int, stride: int, label: str, end: str
-) -> keras.KerasTensor:
-    """Expand, filter each channel, project without ReLU (table 1, figure 4d); a sum where shapes agree."""
-    source = x
-    adds = stride == 1 and x.shape[-1] == filters
-    if expansion > 1:
-        x = blocks.conv(x, expansion * x.shape[-1], 1, name=f"{label}_expand")
-        x = _norm_relu6(x, f"{label}_expand_norm", f"{label}_expand_relu")
-    x = blocks.depthwise(x, 3, stride=stride, name=f"{label}_depthwise")
-    x = _norm_relu6(x, f"{label}_depthwise_norm", f"{label}_depthwise_relu")
-    x = blocks.conv(x, filters, 1, name=f"{label}_project")
-    x = blocks.norm(x, epsilon=EPSILON, name=f"{label}_project_norm" if adds else end)
-    return keras.layers.Add(name=end)([source, x]) if adds else x
