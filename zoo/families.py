@@ -1,6 +1,6 @@
 """The families of the zoo: an explicit table. A new family is one file and one line here."""
 
-from zoo.classify import mobilenet_v2, resnet
+from zoo.classify import mobilenet_v2, resnet, vgg
 from zoo.contract import Family
 from zoo.segment import unet
 
@@ -8,5 +8,6 @@ FAMILIES: dict[str, Family] = {
     "mobilenet_v2": mobilenet_v2,
     "resnet": resnet,
     "unet": unet,
+    "vgg": vgg,
 }
 """Family name → its module (see `zoo.contract.Family`)."""
