@@ -137,6 +137,24 @@ class Train:
 
 
 @dataclass(frozen=True, config=CONFIG)
+class Transfer:
+    """Start from trained weights: first the head trains alone, as `train` says, then more of the network."""
+
+    weights: str = ""
+    """Name of published weights (`python -m zoo weights`), or a file; empty trains from scratch."""
+    unfreeze: tuple[str, ...] = ()
+    """Endpoints, from the head towards the input: each opens a phase in which it and all after it train."""
+    epochs: Count = 10
+    """Epochs of each of those phases."""
+    lr: Positive = 1e-4
+    """Their learning rate; it falls along a cosine to zero."""
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Factor of the rate for each endpoint further from the head; 1 trains all at one rate."""
+    find_lr: bool = False
+    """Take the learning rate of each phase from a range test, in place of `train.lr` and `lr`."""
+
+
+@dataclass(frozen=True, config=CONFIG)
 class Compress:
     """How the trained model is made smaller before export."""
 
@@ -182,6 +200,7 @@ class Recipe:
     model: Model = Model()
     augment: Augment = Augment()
     train: Train = Train()
+    transfer: Transfer = Transfer()
     compress: Compress = Compress()
     export: Export = Export()
     gate: Gate = Gate()
@@ -196,6 +215,10 @@ class Recipe:
             raise ValueError(
                 "compress.quantize_aware trains int8 ranges, so export.quantize must be 'int8', "
                 f"not {self.export.quantize!r}"
+            )
+        if self.transfer.unfreeze and not self.transfer.weights:
+            raise ValueError(
+                "transfer.unfreeze opens what transfer.weights brought; name the weights, or leave it empty"
             )
         if self.data.validation + self.data.test >= 1.0:
             raise ValueError("data.validation + data.test must be below 1, or nothing is left to train on")

@@ -190,6 +190,8 @@ def phase(history: History) -> dict[str, Any]:
     if 1 <= history.best_epoch <= len(scores):
         best = scores[history.best_epoch - 1]
         caption += f"; kept epoch {history.best_epoch}, validation accuracy {percent(best)}"
+    if history.note:
+        caption = f"{history.note[0].upper()}{history.note[1:]}: {caption}"
     if history.stopped:
         caption += f"; stopped early: {history.stopped}"
     drawn = (

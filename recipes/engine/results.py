@@ -106,9 +106,11 @@ class History:
     """Curves of one training phase (`train`, `quantize`), one value an epoch.
 
     `curves` has `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, `seconds`; `best_epoch` counts from 1.
+    `note` says what the phase was for.
     """
 
     phase: str
     curves: dict[str, list[float]] = field(default_factory=dict)
     best_epoch: int = 0
     stopped: str = ""
+    note: str = ""

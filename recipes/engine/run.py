@@ -30,7 +30,7 @@ def run(folder: Path) -> report.Facts:
     examples = load(recipe, folder)
     prepared = preprocess.fit(recipe.data, examples)
     new = stages.build(recipe, examples)
-    model, history = stages.trained(new, recipe, examples, prepared, folder)
+    model, histories = stages.trained(new, recipe, examples, prepared, folder)
     validation, test = stages.judge(model, examples, prepared)
     small, fine_tuning = stages.compressed(model, recipe, examples, prepared, folder)
     shipped = stages.ship(model, small, recipe, examples, prepared, folder, summary=summary)
@@ -41,7 +41,7 @@ def run(folder: Path) -> report.Facts:
         summary=summary,
         manifest=finish(folder, passed=not reasons),
         examples=examples,
-        histories=(history, *fine_tuning),
+        histories=(*histories, *fine_tuning),
         validation=validation,
         test=test,
         quantized_aware=None if small is model else stages.judge(small, examples, prepared)[1],

@@ -10,7 +10,7 @@ import numpy as np
 
 import compress
 import zoo
-from recipes.engine import data, preprocess, train
+from recipes.engine import data, preprocess, train, transfer
 from recipes.engine.errors import UserError
 from recipes.engine.evaluate import evaluate
 from recipes.engine.files import whole, write_json
@@ -76,17 +76,33 @@ def precision(record: Train) -> str:
 
 def trained(
     model: keras.Model, recipe: Recipe, examples: Examples, prepared: Preprocess, folder: Path
-) -> tuple[keras.Model, History]:
-    """The trained float model, kept as `model.keras`."""
-    return phase(
-        model,
-        folder / "model.keras",
-        recipe=recipe,
-        settings=recipe.train,
-        examples=examples,
-        prepared=prepared,
-        name="train",
-    )
+) -> tuple[keras.Model, tuple[History, ...]]:
+    """The trained float model, kept as `model.keras`, and the curves of each phase.
+
+    Each phase starts from the best weights so far: where none of its epochs was better, it leaves nothing behind.
+    """
+    path, phases = folder / "model.keras", transfer.plan(recipe)
+    if path.exists():
+        histories = [read_history(story(folder, step)) for step in phases]
+        return keras.models.load_model(path, compile=False), tuple(histories)
+    histories, best = [], 0.0
+    for step in phases:
+        before = model.get_weights()
+        model, history = phase(
+            model, recipe=recipe, step=step, examples=examples, prepared=prepared, path=folder / f".{step.name}.keras"
+        )
+        reached = history.curves["val_accuracy"][history.best_epoch - 1]
+        if reached < best:
+            model.set_weights(before)
+            history = dataclasses.replace(history, note=f"{step.note}; no epoch was better than before")
+            write_json(story(folder, step), dataclasses.asdict(history))
+        best = max(best, reached)
+        histories.append(history)
+    model.trainable = True
+    keep(model, path, prepared)
+    for step in phases:
+        (folder / f".{step.name}.keras").unlink()
+    return model, tuple(histories)
 
 
 def compressed(
@@ -98,49 +114,56 @@ def compressed(
     settings = train.fine_tuning(recipe.train, epochs=recipe.compress.epochs, lr=recipe.compress.lr)
     keras.utils.set_random_seed(settings.seed)
     small = compress.quantize_aware(model, calibration=list(calibration(recipe, examples, prepared)))
+    step = transfer.Phase("quantize", "", settings)
     small, history = phase(
-        small,
-        folder / "model_qat.keras",
-        recipe=recipe,
-        settings=settings,
-        examples=examples,
-        prepared=prepared,
-        name="quantize",
+        small, recipe=recipe, step=step, examples=examples, prepared=prepared, path=folder / "model_qat.keras"
     )
     return small, (history,)
 
 
 def phase(
     model: keras.Model,
-    path: Path,
     *,
     recipe: Recipe,
-    settings: Train,
+    step: transfer.Phase,
     examples: Examples,
     prepared: Preprocess,
-    name: str,
+    path: Path,
 ) -> tuple[keras.Model, History]:
     """Train `model` into the file `path`, or read that file if the phase is already done."""
-    story = path.with_name(f"{name}.history.json")
-    if path.exists() and story.exists():
-        return keras.models.load_model(path, compile=False), read_history(story)
+    told = story(path.parent, step)
+    if path.exists() and told.exists():
+        return keras.models.load_model(path, compile=False), read_history(told)
+    transfer.open_up(model, step)
     history = train.fit(
         model,
         examples,
         prepared,
-        train=settings,
+        train=transfer.with_rate(step, model, recipe, examples, prepared, path.parent),
         augmentation=recipe.augment,
         weights=class_weights(recipe, examples),
         macs=zoo.macs(model),
         folder=path.parent,
-        phase=name,
+        phase=step.name,
+        layer_decay=step.decay,
     )
-    write_json(story, dataclasses.asdict(history))
-    with whole(path) as temporary:
-        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)  # without the optimizer
-        preprocess.attach(prepared, temporary)
-    (path.parent / f"{name}.checkpoint.npz").unlink()
+    history = dataclasses.replace(history, note=step.note)
+    write_json(told, dataclasses.asdict(history))
+    keep(model, path, prepared)
+    (path.parent / f"{step.name}.checkpoint.npz").unlink()
     return model, history
+
+
+def keep(model: keras.Model, path: Path, prepared: Preprocess) -> None:
+    """Write a model to `path`, with its preprocessing and without its optimizer."""
+    with whole(path) as temporary:
+        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
+        preprocess.attach(prepared, temporary)
+
+
+def story(folder: Path, step: transfer.Phase) -> Path:
+    """Where the curves of a phase are kept."""
+    return folder / f"{step.name}.history.json"
 
 
 def read_history(path: Path) -> History:

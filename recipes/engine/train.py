@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+import zoo
 from recipes.engine import checkpoint, feed
 from recipes.engine.checkpoint import State
 from recipes.engine.errors import TrainingFailed
@@ -52,9 +53,10 @@ def schedule(train: Train, steps: int) -> keras.optimizers.schedules.LearningRat
     return Warmup(inner, round(train.warmup * steps))
 
 
-def optimizer(train: Train, steps: int) -> keras.optimizers.Optimizer:
+def optimizer(
+    train: Train, rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.optimizers.Optimizer:
     """AdamW (Loshchilov & Hutter 2019) or SGD with Nesterov momentum 0.9, as the recipe says."""
-    rate = schedule(train, steps)
     shared: dict[str, Any] = {
         "weight_decay": train.weight_decay,
         "global_clipnorm": train.clip or None,
@@ -65,6 +67,11 @@ def optimizer(train: Train, steps: int) -> keras.optimizers.Optimizer:
     if train.optimizer == "adamw":
         return keras.optimizers.AdamW(rate, **shared)
     return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **shared)
+
+
+def loss(train: Train) -> keras.losses.Loss:
+    """Cross-entropy of logits against one-hot targets."""
+    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=train.label_smoothing)
 
 
 def fit(
@@ -78,6 +85,7 @@ def fit(
     macs: int,
     folder: Path,
     phase: str,
+    layer_decay: float = 1.0,
 ) -> History:
     """Train `model` in place; it ends with the weights of its best epoch on validation data.
 
@@ -94,17 +102,20 @@ def fit(
         macs: multiply-accumulates of one example, to group short steps.
         folder: the run's folder.
         phase: name of the phase, for files and curves.
+        layer_decay: see `zoo.layerwise`; 1 trains all layers at one rate.
 
     Raises:
         TrainingFailed: the loss became NaN or infinite.
     """
     path = folder / f"{phase}.checkpoint.npz"
     plan = feed.plan(train, len(examples.train), macs)
-    adapted = optimizer(train, train.epochs * plan.steps)
+    adapted = optimizer(train, schedule(train, train.epochs * plan.steps))
+    if layer_decay < 1.0:
+        adapted = zoo.layerwise(adapted, model, layer_decay)
     adapted.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if len(v.shape) < 2])
     model.compile(
         optimizer=adapted,
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=train.label_smoothing),
+        loss=loss(train),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         weighted_metrics=[],
         steps_per_execution=plan.per_execution,

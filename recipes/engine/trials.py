@@ -1,4 +1,4 @@
-"""Run a search with KerasTuner: each trial is one training phase, judged on validation data."""
+"""Run a search with KerasTuner: each trial is one training, judged on validation data."""
 
 import dataclasses
 import json
@@ -12,14 +12,13 @@ import yaml
 from rich.table import Table
 from sklearn.exceptions import ConvergenceWarning
 
-import zoo
-from recipes.engine import data, preprocess, runs, train
+from recipes.engine import data, preprocess, runs
 from recipes.engine.errors import TrainingFailed
 from recipes.engine.files import write_text
 from recipes.engine.progress import console
 from recipes.engine.recipe_file import to_plain
 from recipes.engine.records import Recipe
-from recipes.engine.stages import build, class_weights
+from recipes.engine.stages import build, trained
 from recipes.engine.tensorboard import Log
 from recipes.engine.tune import Search, apply, parse
 
@@ -111,24 +110,14 @@ def score(recipe: Recipe, folder: Path, values: dict[str, Any]) -> float:
     prepared = preprocess.fit(recipe.data, examples)
     model = build(recipe, examples)
     try:
-        history = train.fit(
-            model,
-            examples,
-            prepared,
-            train=recipe.train,
-            augmentation=recipe.augment,
-            weights=class_weights(recipe, examples),
-            macs=zoo.macs(model),
-            folder=folder,
-            phase="train",
-        )
+        _, histories = trained(model, recipe, examples, prepared, folder)
     except TrainingFailed:
         return 0.0
-    best = history.curves["val_accuracy"][history.best_epoch - 1]
+    best = max(history.curves["val_accuracy"][history.best_epoch - 1] for history in histories)
     log = Log(folder / "tensorboard", "hparams")
     log.hparams(values, {"validation accuracy": best})
     log.close()
-    (folder / "train.checkpoint.npz").unlink()
+    (folder / "model.keras").unlink()
     return best
 
 
