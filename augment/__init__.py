@@ -5,8 +5,10 @@ from augment.geometry import warp
 from augment.images import compile_images
 from augment.mix import compile_mix
 from augment.ops import Brightness, Contrast, CutMix, Flip, Mix, MixUp, Op, Policy, Rotate, Translate, Zoom
+from augment.segmentation import IGNORE, compile_segmentation
 
 __all__ = [
+    "IGNORE",
     "AugmentError",
     "Brightness",
     "Contrast",
@@ -21,5 +23,6 @@ __all__ = [
     "Zoom",
     "compile_images",
     "compile_mix",
+    "compile_segmentation",
     "warp",
 ]

@@ -53,8 +53,12 @@ def compile_images(policy: Policy) -> Transform:
         images, seed = inputs.pixels(images), inputs.key(seed)
         if not policy.ops:
             return tf.cast(images, tf.float32)
-        # Outside `render`: XLA has a random generator of its own. Two draws serve any operation.
-        shape = (tf.shape(images)[0], len(policy.ops), 2)
-        return render(images, tf.random.stateless_uniform(shape, seed, alg=inputs.ALGORITHM))
+        # Outside `render`: XLA has a random generator of its own.
+        return render(images, draw(policy, tf.shape(images)[0], seed))
 
     return transform
+
+
+def draw(policy: Policy, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Float32 `(batch, operations, 2)`, uniform in 0-1, geometry before colour: two draws serve any operation."""
+    return tf.random.stateless_uniform((batch, len(policy.ops), 2), seed, alg=inputs.ALGORITHM)
