@@ -67,8 +67,8 @@ class Card:
             ("parameters", f"{self.parameters:,}"),
             ("layers", ", ".join(f"{count} {kind}" for kind, count in counts.items())),
             ("multiply-accumulates", f"{self.macs:,}"),
-            ("peak activations", f"{_size(self.peak_activations)} (float32)"),
-            ("weights", f"{_size(self.float32_bytes)} (float32), {_size(self.int8_bytes)} (int8)"),
+            ("peak activations", f"{size(self.peak_activations)} (float32)"),
+            ("weights", f"{size(self.float32_bytes)} (float32), {size(self.int8_bytes)} (int8)"),
         ]
 
     def markdown(self) -> str:
@@ -125,6 +125,6 @@ def _layers(model: keras.Model) -> Layers:
     return Layers(**counts, other=len(layers) - sum(counts.values()))
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
     """Bytes for a person: binary units, three digits."""
     return f"{count / 2**20:,.2f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"
