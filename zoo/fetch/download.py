@@ -1,19 +1,16 @@
 """Fetch one file over HTTP: resumed where it was cut, checked, and whole or absent."""
 
-import gzip
-import hashlib
 import http.client
-import os
 import urllib.error
 import urllib.request
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rich import get_console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from recipes.engine.progress import console
+from zoo.fetch.files import FetchError, accept
 
 TRIES = 3
 """Connections made for one file before giving up, each going on where the last was cut."""
@@ -24,20 +21,7 @@ TIMEOUT = 30.0
 CHUNK = 1 << 18
 
 
-class FetchError(Exception):
-    """A data set could not be fetched; the text is the reason, for the sentence shown to the user."""
-
-
-def content_sha256(path: Path, *, packed: bool) -> str:
-    """SHA-256, in hex, of a file, or of what is inside a gzip file; empty for a damaged gzip file."""
-    try:
-        with gzip.open(path) if packed else path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        return ""
-
-
-def fetch(url: str, target: Path, *, sha256: str | None, size: int, progress: bool) -> None:
+def fetch(url: str, target: Path, *, expected: str | None, size: int, progress: bool) -> None:
     """Download `url` to `target`.
 
     What has arrived is kept in `NAME.part` beside it, and the next call goes on from there; but only where the hash
@@ -46,15 +30,15 @@ def fetch(url: str, target: Path, *, sha256: str | None, size: int, progress: bo
     Args:
         url: what to download.
         target: the file to write; its folder exists.
-        sha256: of the content (see `content_sha256`), or None.
-        size: expected bytes, for the bar only.
+        expected: hash of the content (see `File.digest`), or None.
+        size: expected bytes, for the bar only; 0 is what the server says.
         progress: show a bar, in a terminal.
 
     Raises:
         FetchError: no connection, the server refuses, or the content is another; nothing is left behind then.
     """
     part = target.with_name(target.name + ".part")
-    if sha256 is None:
+    if expected is None:
         part.unlink(missing_ok=True)
     columns = (
         TextColumn("{task.description}"),
@@ -63,30 +47,27 @@ def fetch(url: str, target: Path, *, sha256: str | None, size: int, progress: bo
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
+    console = get_console()
     with Progress(*columns, console=console, transient=True, disable=not (progress and console.is_terminal)) as bar:
-        task = bar.add_task(target.name, total=size)
+        task = bar.add_task(target.name, total=size or None)
         for attempt in range(1, TRIES + 1):
             before = _size(part)
             try:
-                _receive(url, part, lambda done: bar.update(task, completed=done))
+                _receive(url, part, lambda done, total: bar.update(task, completed=done, total=size or total))
                 break
             except (OSError, http.client.HTTPException) as error:
                 if isinstance(error, urllib.error.HTTPError) or _size(part) == before or attempt == TRIES:
-                    if sha256 is None:
+                    if expected is None:
                         part.unlink(missing_ok=True)
                     raise FetchError(_reason(url, error)) from None
-    found = content_sha256(part, packed=target.suffix == ".gz")
-    if not found or (sha256 is not None and found != sha256):
-        part.unlink()
-        raise FetchError(f"{url} is not the file that was expected: its SHA-256 is {found or 'that of no gzip file'}")
-    os.replace(part, target)
+    accept(part, target, expected, origin=url)
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _receive(url: str, part: Path, report: Callable[[int], None]) -> None:
+def _receive(url: str, part: Path, report: Callable[[int, int | None], None]) -> None:
     have = _size(part)
     request = urllib.request.Request(
         url, headers={"User-Agent": "edgezoo"} | ({"Range": f"bytes={have}-"} if have else {})
@@ -105,7 +86,7 @@ def _receive(url: str, part: Path, report: Callable[[int], None]) -> None:
         with part.open("ab" if resumed else "wb") as stream:
             while chunk := response.read(CHUNK):
                 stream.write(chunk)
-                report(stream.tell())
+                report(stream.tell(), int(length) + have if length else None)
             got = stream.tell() - have
     if length is not None and got < int(length):
         raise http.client.IncompleteRead(b"", int(length) - got)

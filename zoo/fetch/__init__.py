@@ -1,0 +1,9 @@
+"""Files from elsewhere: over HTTP or out of a registry's package, checked, kept in a cache.
+
+Nothing here is called unless somebody asked for a file by name.
+"""
+
+from zoo.fetch.cache import fetch, folder, is_offline, sound
+from zoo.fetch.files import Copy, FetchError, File, Via
+
+__all__ = ["Copy", "FetchError", "File", "Via", "fetch", "folder", "is_offline", "sound"]
