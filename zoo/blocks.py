@@ -204,7 +204,7 @@ def pad_channels(x: keras.KerasTensor, channels: int, *, name: str) -> keras.Ker
 def head(x: keras.KerasTensor, *, classes: int, dropout: float, activation: str | None) -> keras.KerasTensor:
     """Global average pooling, dropout where there is any, and the Dense layer `head`: `(batch, classes)`."""
     x = keras.layers.GlobalAveragePooling2D(data_format=LAST, name="pool")(x)
-    return _answer(x, classes=classes, dropout=dropout, activation=activation)
+    return answer(x, classes=classes, dropout=dropout, activation=activation)
 
 
 def dense_head(
@@ -217,10 +217,11 @@ def dense_head(
             x = keras.layers.Dropout(dropout, name=f"fc{number - 1}_dropout")(x)
         x = keras.layers.Dense(width, kernel_initializer="he_normal", name=f"fc{number}")(x)
         x = keras.layers.ReLU(name=f"fc{number}_relu")(x)
-    return _answer(x, classes=classes, dropout=dropout, activation=activation)
+    return answer(x, classes=classes, dropout=dropout, activation=activation)
 
 
-def _answer(x: keras.KerasTensor, *, classes: int, dropout: float, activation: str | None) -> keras.KerasTensor:
+def answer(x: keras.KerasTensor, *, classes: int, dropout: float, activation: str | None) -> keras.KerasTensor:
+    """Dropout where there is any, and the Dense layer `head`: `(batch, classes)`."""
     if dropout > 0.0:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
     # In mixed precision the loss needs logits of full range: the dtype of the variables.

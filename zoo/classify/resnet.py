@@ -5,7 +5,7 @@ Version 2: the same, "Identity Mappings in Deep Residual Networks", ECCV 2016, a
 
 The ImageNet bottleneck networks compute what `keras.applications` computes from the same weights, in the same
 order: biases in the convolutions, the stride in the 1x1 convolution (version 1) or in the last block of a
-stage (version 2), epsilon 1.001e-5.
+stage (version 2), epsilon 1.001e-5. So does `mlperf_resnet8` with the reference model of MLPerf Tiny.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,6 @@ from zoo.contract import IMAGE, Origin, Spec
 
 TASK = "classify"
 AXES = IMAGE
-EPSILON = 1.001e-5
-"""As in `keras.applications`; the papers give none."""
 EXPANSION = {"basic": 1, "bottleneck": 4}
 """Output channels of a block over its inner ones (version 1, figure 5)."""
 
@@ -38,6 +36,10 @@ class ResNetSpec(Spec):
             1x1 convolution (option B).
         shrink: the block of a stage that has stride 2: its `first`, or the `last` one of the stage before.
         bias: a bias in the convolutions; in version 2 only in those that no normalisation follows.
+        normalise_shortcut: in version 1, a normalisation behind the convolution of a shortcut.
+        padding: of the 3x3 convolutions at stride 2: `centred` keeps their samples where the shortcut's are,
+            `same` is TensorFlow's.
+        epsilon: of the normalisations, above 0; the papers give none, `keras.applications` has 1.001e-5.
         dropout: share of the features dropped before the head.
     """
 
@@ -49,6 +51,9 @@ class ResNetSpec(Spec):
     shortcut: Literal["identity", "projection"] = "identity"
     shrink: Literal["first", "last"] = "first"
     bias: bool = False
+    normalise_shortcut: bool = True
+    padding: Literal["centred", "same"] = "centred"
+    epsilon: float = 1.001e-5
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,6 +65,9 @@ class ResNetSpec(Spec):
         check.one_of(self.shortcut, "shortcut", ("identity", "projection"))
         check.one_of(self.shrink, "shrink", ("first", "last"))
         check.flag(self.bias, "bias")
+        check.flag(self.normalise_shortcut, "normalise_shortcut")
+        check.one_of(self.padding, "padding", ("centred", "same"))
+        check.real(self.epsilon, "epsilon", above=0.0)
 
 
 SPEC = ResNetSpec
@@ -89,13 +97,19 @@ def _bottleneck(*depths: int, version: Literal[1, 2] = 1) -> ResNetSpec:
     )
 
 
+MLPERF = ResNetSpec(
+    depths=(1, 1, 1), shortcut="projection", bias=True, normalise_shortcut=False, padding="same", epsilon=1e-3
+)
+"""The reference model for image classification of MLPerf Tiny (Banbury et al. 2021, arXiv:2106.07597, table 1)."""
+
 VARIANTS: dict[str, ResNetSpec] = {
-    # Version 1, section 4.2 and table 6: n = 3, 5, 9. n = 1 is the depth of the MLPerf Tiny benchmark
-    # (Banbury et al. 2021, arXiv:2106.07597), here with the shortcut of the ResNet paper.
+    # Version 1, section 4.2 and table 6: n = 3, 5, 9. n = 1 is the depth of MLPerf Tiny's model, here with the
+    # shortcut of the ResNet paper.
     "resnet8": _cifar(1),
     "resnet20": _cifar(3),
     "resnet32": _cifar(5),
     "resnet56": _cifar(9),
+    "mlperf_resnet8": MLPERF,
     # Version 2, equation 5: resnet20 with the normalisation first.
     "resnet20v2": _cifar(3, version=2),
     # Version 1, table 1.
@@ -112,7 +126,9 @@ VARIANTS: dict[str, ResNetSpec] = {
 
 
 def origin(spec: ResNetSpec) -> Origin:
-    """The paper of the spec's version; CIFAR-10 or ImageNet by its stem."""
+    """The paper of the spec's version, for the benchmark's model the benchmark; CIFAR-10 or ImageNet by its stem."""
+    if spec == MLPERF:
+        return Origin("Banbury et al., MLPerf Tiny Benchmark, NeurIPS 2021, arXiv:2106.07597", (32, 32, 3), 10)
     papers = {
         1: "He et al., Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385",
         2: "He et al., Identity Mappings in Deep Residual Networks, ECCV 2016, arXiv:1603.05027",
@@ -141,7 +157,7 @@ def build(
             end = f"stage{stage}" if ends else f"{label}_out"
             x = block(x, spec, filters, 2 if shrinking else 1, label, end)
     if spec.version == 2:
-        x = blocks.norm(x, epsilon=EPSILON, name="post_norm")
+        x = blocks.norm(x, epsilon=spec.epsilon, name="post_norm")
         x = keras.layers.ReLU(name=f"stage{last_stage}")(x)
     outputs = blocks.head(x, classes=classes, dropout=spec.dropout, activation=activation)
     return keras.Model(inputs, outputs, name=name)
@@ -152,9 +168,10 @@ def _stem(x: keras.KerasTensor, spec: ResNetSpec) -> keras.KerasTensor:
     large = spec.stem == "imagenet"
     plain = spec.version == 2
     name = "stem" if plain and not large else "stem_conv"
-    x = blocks.conv(x, spec.width, 7 if large else 3, stride=2 if large else 1, bias=spec.bias, name=name)
+    size, stride = (7, 2) if large else (3, 1)
+    x = blocks.conv(x, spec.width, size, stride=stride, bias=spec.bias, padding=spec.padding, name=name)
     if not plain:
-        x = blocks.norm(x, epsilon=EPSILON, name="stem_norm")
+        x = blocks.norm(x, epsilon=spec.epsilon, name="stem_norm")
         x = keras.layers.ReLU(name="stem_relu" if large else "stem")(x)
     if large:
         x = keras.layers.ZeroPadding2D(1, data_format=blocks.LAST, name="stem_pool_pad")(x)
@@ -195,12 +212,15 @@ def _block_v1(
     out = convs[-1][0]
     if _projects(x, spec, out):
         short = blocks.conv(x, out, 1, stride=stride, bias=spec.bias, name=f"{label}_shortcut_conv")
-        short = blocks.norm(short, epsilon=EPSILON, name=f"{label}_shortcut_norm")
+        if spec.normalise_shortcut:
+            short = blocks.norm(short, epsilon=spec.epsilon, name=f"{label}_shortcut_norm")
     else:
         short = _identity(x, out, stride, label)
     for number, (channels, kernel, step) in enumerate(convs, start=1):
-        x = blocks.conv(x, channels, kernel, stride=step, bias=spec.bias, name=f"{label}_conv{number}")
-        x = blocks.norm(x, epsilon=EPSILON, name=f"{label}_norm{number}")
+        x = blocks.conv(
+            x, channels, kernel, stride=step, bias=spec.bias, padding=spec.padding, name=f"{label}_conv{number}"
+        )
+        x = blocks.norm(x, epsilon=spec.epsilon, name=f"{label}_norm{number}")
         if number < len(convs):
             x = keras.layers.ReLU(name=f"{label}_relu{number}")(x)
     x = keras.layers.Add(name=f"{label}_add")([short, x])
@@ -215,7 +235,7 @@ def _block_v2(
     out = convs[-1][0]
     source = x
     for number, (channels, kernel, step) in enumerate(convs, start=1):
-        x = blocks.norm(x, epsilon=EPSILON, name=f"{label}_norm{number}")
+        x = blocks.norm(x, epsilon=spec.epsilon, name=f"{label}_norm{number}")
         x = keras.layers.ReLU(name=f"{label}_relu{number}")(x)
         if number == 1:
             if _projects(source, spec, out):
@@ -223,5 +243,5 @@ def _block_v2(
             else:
                 short = _identity(source, out, stride, label)
         bias = spec.bias and number == len(convs)
-        x = blocks.conv(x, channels, kernel, stride=step, bias=bias, name=f"{label}_conv{number}")
+        x = blocks.conv(x, channels, kernel, stride=step, bias=bias, padding=spec.padding, name=f"{label}_conv{number}")
     return keras.layers.Add(name=end)([short, x])

@@ -1,0 +1,1 @@
+"""Families that give back their input: what they give back badly is unusual."""
