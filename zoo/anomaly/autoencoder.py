@@ -53,7 +53,9 @@ def origin(spec: AutoencoderSpec) -> Origin:
     return Origin("Banbury et al., MLPerf Tiny Benchmark, NeurIPS 2021, arXiv:2106.07597", (640,), None)
 
 
-def build(spec: AutoencoderSpec, *, input_shape: tuple[int], classes: None, activation: str | None, name: str) -> keras.Model:
+def build(
+    spec: AutoencoderSpec, *, input_shape: tuple[int], classes: None, activation: str | None, name: str
+) -> keras.Model:
     """The network: a `stageN` for each hidden layer, `head`, which has the shape of the input. See `zoo.build`.
 
     Raises:
