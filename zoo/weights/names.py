@@ -1,0 +1,67 @@
+"""Which of our layers is which module of a PyTorch model: declared by family, nothing is guessed."""
+
+import re
+from collections.abc import Callable
+
+import keras
+
+from zoo.models import endpoints
+
+Names = dict[str, str]
+"""Our layer → their module. A name of a layer without weights does no harm."""
+
+
+def mobilenet_v2_torchvision(model: keras.Model) -> Names:
+    """`torchvision.models.mobilenet_v2`."""
+    names = {"stem_conv": "features.0.0", "stem_norm": "features.0.1", "head": "classifier.1"}
+    labels = _blocks(model)
+    for number, label in enumerate(labels, start=1):
+        module = f"features.{number}.conv"
+        parts = ["expand", "depthwise"] if _has(model, f"{label}_expand") else ["depthwise"]
+        for place, part in enumerate(parts):
+            names |= {f"{label}_{part}": f"{module}.{place}.0", f"{label}_{part}_norm": f"{module}.{place}.1"}
+        names |= _project(label, f"{module}.{len(parts)}", f"{module}.{len(parts) + 1}")
+    last = _last_stage(model)
+    top = f"features.{len(labels) + 1}"
+    return names | {f"{last}_conv": f"{top}.0", f"{last}_norm": f"{top}.1"}
+
+
+def efficientnet_lite_lukemelas(model: keras.Model) -> Names:
+    """`efficientnet_pytorch` and what was made of it for Lite: `_conv_stem`, `_blocks.0._depthwise_conv`, …."""
+    names = {"stem_conv": "_conv_stem", "stem_norm": "_bn0", "head": "_fc"}
+    labels = _blocks(model)
+    for number, label in enumerate(labels):
+        module = f"_blocks.{number}"
+        names |= {f"{label}_expand": f"{module}._expand_conv", f"{label}_expand_norm": f"{module}._bn0"}
+        names |= {f"{label}_depthwise": f"{module}._depthwise_conv", f"{label}_depthwise_norm": f"{module}._bn1"}
+        names |= _project(label, f"{module}._project_conv", f"{module}._bn2")
+    last = _last_stage(model)
+    return names | {f"{last}_conv": "_conv_head", f"{last}_norm": "_bn1"}
+
+
+MAPS: dict[str, tuple[Callable[[keras.Model], Names], ...]] = {
+    "efficientnet_lite": (efficientnet_lite_lukemelas,),
+    "mobilenet_v2": (mobilenet_v2_torchvision,),
+}
+"""Family → the namings that are known."""
+
+
+def _blocks(model: keras.Model) -> list[str]:
+    """`stage1_block1`, …: every block once, in order."""
+    found = (re.match(r"(stage\d+_block\d+)_", layer.name) for layer in model.layers)
+    return list(dict.fromkeys(match[1] for match in found if match))
+
+
+def _last_stage(model: keras.Model) -> str:
+    *_, last, _ = endpoints(model)
+    return last
+
+
+def _project(label: str, conv: str, norm: str) -> Names:
+    """The end of an inverted residual: without a sum, the normalisation carries the name of the end."""
+    stage = label.split("_")[0]
+    return {f"{label}_project": conv, f"{label}_project_norm": norm, f"{label}_out": norm, stage: norm}
+
+
+def _has(model: keras.Model, name: str) -> bool:
+    return any(layer.name == name for layer in model.layers)
