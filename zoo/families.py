@@ -1,11 +1,23 @@
 """The families of the zoo: an explicit table. A new family is one file and one line here."""
 
-from zoo.classify import efficientnet_lite, mobilenet_v1, mobilenet_v2, resnet, vgg
+from zoo.classify import (
+    efficientnet_lite,
+    inception_resnet_v2,
+    inception_v1,
+    inception_v3,
+    mobilenet_v1,
+    mobilenet_v2,
+    resnet,
+    vgg,
+)
 from zoo.contract import Family
 from zoo.segment import unet
 
 FAMILIES: dict[str, Family] = {
     "efficientnet_lite": efficientnet_lite,
+    "inception_resnet_v2": inception_resnet_v2,
+    "inception_v1": inception_v1,
+    "inception_v3": inception_v3,
     "mobilenet_v1": mobilenet_v1,
     "mobilenet_v2": mobilenet_v2,
     "resnet": resnet,
