@@ -66,8 +66,10 @@ def build(
     input_shape: tuple[int, ...],
     classes: int | None = None,
     activation: str | None = None,
+    weights: str | None = None,
+    offline: bool = False,
 ) -> keras.Model:
-    """A new model with random weights: a flat Functional graph of stock Keras layers.
+    """A new model: a flat Functional graph of stock Keras layers.
 
     `keras.utils.set_random_seed` makes the weights repeatable. The layer that ends a stage carries its name
     (`stem`, `stage1`, … `head`): see `endpoints`.
@@ -78,6 +80,10 @@ def build(
             leave something of; `(features,)` for an autoencoder.
         classes: number of classes, at least 2; None for a task without classes (`anomaly`).
         activation: None gives logits, `softmax` probabilities.
+        weights: None draws them; a name from `zoo.weights.published`, which is fetched into the cache unless it is
+            there, or the path of a file. The spec gets the changes that named weights need. A head for another
+            number of classes stays random. `zoo.weights.load` also tells the normalisation that belongs to them.
+        offline: fetch nothing; so does the environment variable `EDGEZOO_OFFLINE=1`.
 
     Returns:
         A model from float32 examples `(batch, *input_shape)`, already normalised, to `(batch, classes)`
@@ -85,8 +91,17 @@ def build(
         Under a mixed precision policy the outputs stay float32.
 
     Raises:
-        ZooError: the model is not known, or the shape, classes or activation cannot be.
+        ZooError: the model is not known, the shape, classes or activation cannot be, or the weights do not fit.
     """
+    if weights is not None:
+        # The room of the weights reads this module's names, so it can be asked only when it is needed.
+        from zoo.weights import adapted, load
+
+        _, _, plain = resolve(name_or_spec)
+        settings = adapted(plain, weights)
+        model = build(settings, input_shape=input_shape, classes=classes, activation=activation)
+        load(model, weights, spec=settings, offline=offline)
+        return model
     family_name, name, settings = resolve(name_or_spec)
     family = FAMILIES[family_name]
     shape = check.wholes(input_shape, f"input_shape ({', '.join(family.AXES)})", count=len(family.AXES))

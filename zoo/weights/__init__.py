@@ -4,7 +4,8 @@ zoo.weights.published("mobilenet_v2")
 zoo.weights.load(model, "torchvision", spec=spec)
 """
 
+from zoo.weights.adapt import adapted
 from zoo.weights.load import Loaded, load, published
 from zoo.weights.published import Published
 
-__all__ = ["Loaded", "Published", "load", "published"]
+__all__ = ["Loaded", "Published", "adapted", "load", "published"]
