@@ -1,6 +1,7 @@
 """The families of the zoo: an explicit table. A new family is one file and one line here."""
 
 from zoo.classify import (
+    alexnet,
     efficientnet_lite,
     inception_resnet_v2,
     inception_v1,
@@ -14,6 +15,7 @@ from zoo.contract import Family
 from zoo.segment import unet
 
 FAMILIES: dict[str, Family] = {
+    "alexnet": alexnet,
     "efficientnet_lite": efficientnet_lite,
     "inception_resnet_v2": inception_resnet_v2,
     "inception_v1": inception_v1,

@@ -23,11 +23,6 @@ def names(stage: int, number: int, count: int) -> tuple[str, str]:
     return label, f"stage{stage}" if number == count else f"{label}_out"
 
 
-def scaled(filters: int, width: float) -> int:
-    """`filters` times `width`, to the nearest multiple of 8, at least 8."""
-    return max(8, int(filters * width / 8 + 0.5) * 8)
-
-
 def unit(
     x: keras.KerasTensor,
     filters: int,
@@ -52,7 +47,7 @@ def branch(
         last = reduces and number == len(steps)
         padding: blocks.Padding = "valid" if last else "same"
         stride = 2 if last else 1
-        x = unit(x, scaled(filters, width), kernel, label=f"{label}_{number}", stride=stride, padding=padding)
+        x = unit(x, blocks.rounded(filters * width), kernel, label=f"{label}_{number}", stride=stride, padding=padding)
     return x
 
 
@@ -77,7 +72,7 @@ def module(
 def average_branch(x: keras.KerasTensor, filters: int, *, width: float, label: str) -> keras.KerasTensor:
     """A 3x3 average pooling of stride 1 and a 1x1 convolution."""
     x = keras.layers.AveragePooling2D(3, strides=1, padding="same", data_format=blocks.LAST, name=f"{label}_average")(x)
-    return unit(x, scaled(filters, width), 1, label=f"{label}_pool")
+    return unit(x, blocks.rounded(filters * width), 1, label=f"{label}_pool")
 
 
 def reduction(x: keras.KerasTensor, branches: tuple[Branch, ...], *, width: float, label: str) -> keras.KerasTensor:
@@ -88,12 +83,12 @@ def reduction(x: keras.KerasTensor, branches: tuple[Branch, ...], *, width: floa
 
 def stem(inputs: keras.KerasTensor, width: float) -> keras.KerasTensor:
     """The layers up to an eighth of the size, with the endpoints `stem` (a half) and `stage1` (a quarter)."""
-    x = unit(inputs, scaled(32, width), 3, label="stem_1", stride=2, padding="valid")
-    x = unit(x, scaled(32, width), 3, label="stem_2", padding="valid")
-    x = unit(x, scaled(64, width), 3, label="stem_3", end="stem")
+    x = unit(inputs, blocks.rounded(32 * width), 3, label="stem_1", stride=2, padding="valid")
+    x = unit(x, blocks.rounded(32 * width), 3, label="stem_2", padding="valid")
+    x = unit(x, blocks.rounded(64 * width), 3, label="stem_3", end="stem")
     x = max_pool(x, name="stage1_max")
-    x = unit(x, scaled(80, width), 1, label="stage1_1", padding="valid")
-    x = unit(x, scaled(192, width), 3, label="stage1_2", padding="valid", end="stage1")
+    x = unit(x, blocks.rounded(80 * width), 1, label="stage1_1", padding="valid")
+    x = unit(x, blocks.rounded(192 * width), 3, label="stage1_2", padding="valid", end="stage1")
     return max_pool(x, name="stage2_max")
 
 

@@ -86,7 +86,7 @@ def build(
                 x = _sum(x, branches, 1.0, width, label=label, end=f"{label}_out")
             else:
                 x = keras.layers.ReLU(name=end)(_sum(x, branches, scale, width, label=label, end=f"{label}_add"))
-    x = inception.unit(x, inception.scaled(1536, width), 1, label="stage4_last", end="stage4")
+    x = inception.unit(x, blocks.rounded(1536 * width), 1, label="stage4_last", end="stage4")
     outputs = blocks.head(x, classes=classes, dropout=spec.dropout, activation=activation)
     return keras.Model(inputs, outputs, name=name)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import keras
 
 from zoo import blocks, check
-from zoo.classify.inception import concatenate, names, scaled
+from zoo.classify.inception import concatenate, names
 from zoo.contract import IMAGE, Origin, Spec
 
 TASK = "classify"
@@ -72,15 +72,15 @@ def build(
     """
     width = spec.width
     inputs = blocks.image_input(input_shape, stride=4 * 2 ** len(spec.stages), model=name)
-    x = _unit(inputs, scaled(64, width), 7, label="stem", end="stem", stride=2)
+    x = _unit(inputs, blocks.rounded(64 * width), 7, label="stem", end="stem", stride=2)
     x = _halve(x, "stage1_pool")
-    x = _unit(x, scaled(64, width), 1, label="stage1_1")
-    x = _unit(x, scaled(192, width), 3, label="stage1_2", end="stage1")
+    x = _unit(x, blocks.rounded(64 * width), 1, label="stage1_1")
+    x = _unit(x, blocks.rounded(192 * width), 3, label="stage1_2", end="stage1")
     for stage, rows in enumerate(spec.stages, start=2):
         x = _halve(x, f"stage{stage}_pool")
         for number, row in enumerate(rows, start=1):
             label, end = names(stage, number, len(rows))
-            x = _module(x, [scaled(filters, width) for filters in row], label=label, end=end)
+            x = _module(x, [blocks.rounded(filters * width) for filters in row], label=label, end=end)
     outputs = blocks.head(x, classes=classes, dropout=spec.dropout, activation=activation)
     return keras.Model(inputs, outputs, name=name)
 

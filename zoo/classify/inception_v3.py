@@ -114,8 +114,8 @@ def _wide(x: keras.KerasTensor, width: float, *, label: str, end: str) -> keras.
         start = f"{label}_branch{number}"
         y = inception.branch(x, before, width=width, label=start)
         sides = [
-            inception.unit(y, inception.scaled(384, width), (1, 3), label=f"{start}_row"),
-            inception.unit(y, inception.scaled(384, width), (3, 1), label=f"{start}_column"),
+            inception.unit(y, blocks.rounded(384 * width), (1, 3), label=f"{start}_row"),
+            inception.unit(y, blocks.rounded(384 * width), (3, 1), label=f"{start}_column"),
         ]
         ends.append(inception.concatenate(sides, name=f"{start}_out"))
     ends.append(inception.average_branch(x, 192, width=width, label=label))
