@@ -1,13 +1,16 @@
 """The families of the zoo: an explicit table. A new family is one file and one line here."""
 
+from zoo.anomaly import autoencoder
 from zoo.classify import (
     alexnet,
+    ds_cnn,
     efficientnet_lite,
     inception_resnet_v2,
     inception_v1,
     inception_v3,
     mobilenet_v1,
     mobilenet_v2,
+    mobilenet_v3,
     resnet,
     vgg,
 )
@@ -16,12 +19,15 @@ from zoo.segment import unet
 
 FAMILIES: dict[str, Family] = {
     "alexnet": alexnet,
+    "autoencoder": autoencoder,
+    "ds_cnn": ds_cnn,
     "efficientnet_lite": efficientnet_lite,
     "inception_resnet_v2": inception_resnet_v2,
     "inception_v1": inception_v1,
     "inception_v3": inception_v3,
     "mobilenet_v1": mobilenet_v1,
     "mobilenet_v2": mobilenet_v2,
+    "mobilenet_v3": mobilenet_v3,
     "resnet": resnet,
     "unet": unet,
     "vgg": vgg,
