@@ -10,17 +10,17 @@ from rich.table import Table
 import compress
 from recipes.engine import data, runs, stages
 from recipes.engine.errors import UserError
-from recipes.engine.evaluate import evaluate
 from recipes.engine.predict import keras_predict, lite_predict
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.progress import console
 from recipes.engine.quiet import quiet
 from recipes.engine.records import Recipe
-from recipes.engine.results import Examples, Subset
+from recipes.engine.results import LABELS, MEASURES, Examples, Subset
+from recipes.engine.tasks import TASKS
 
 
 def evaluate_again(folder: Path, source: str | None) -> None:
-    """Print accuracy, loss and macro F1 of each model file of a run, on validation and test data.
+    """Print accuracy, loss and macro F1 (for masks mIoU too) of each model file of a run, on validation and test data.
 
     Args:
         folder: the run's folder.
@@ -35,14 +35,15 @@ def evaluate_again(folder: Path, source: str | None) -> None:
         models["model.tflite"] = lite_predict(folder / "model.tflite")
     prepared = models["model.keras"][1]
     splits = subsets(fitting(recipe, prepared, source), whole=source is not None)
-    table = Table("model", "split", "examples", "accuracy", "loss", "macro F1")
+    table = Table("model", "split", "examples", *(["mIoU"] if prepared.task == "segment" else []), "accuracy", "loss")
+    table.add_column("macro F1")
     for name, (predict, normalise) in models.items():
         for split, subset in splits.items():
-            result = evaluate(predict, subset, normalise, split=split)
+            result = TASKS[prepared.task].evaluate(predict, subset, normalise, split=split)
             f1 = sum(score.f1 for score in result.classes) / len(result.classes)
-            table.add_row(
-                name, split, str(result.examples), f"{result.accuracy:.4f}", f"{result.loss:.4f}", f"{f1:.4f}"
-            )
+            overlap = [] if result.miou is None else [result.miou]
+            figures = (*overlap, result.accuracy, result.loss, f1)
+            table.add_row(name, split, str(result.examples), *(f"{value:.4f}" for value in figures))
     console.print(table)
 
 
@@ -60,6 +61,8 @@ def fitting(recipe: Recipe, prepared: Preprocess, source: str | None) -> Example
         if prepared.height == prepared.width:
             record = dataclasses.replace(record, size=prepared.height)
     examples = data.load(record)
+    if examples.task != prepared.task:
+        raise UserError(f"{record.source} does not hold what the model answers: the one has masks, the other has not")
     if examples.classes != prepared.classes:
         raise UserError(
             f"{record.source} has the classes {', '.join(examples.classes)}; the model was trained on "
@@ -96,8 +99,12 @@ def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "
             calibration=stages.calibration(recipe, examples, prepared),
             metadata=stages.metadata(recipe, prepared, summary=runs.read_manifest(folder)["summary"]),
         )
-        checked = compress.verify(artifact, model, stages.batches(examples.test, prepared))
+        checked = compress.verify(
+            artifact, model, stages.batches(examples.test, prepared), measure=TASKS[prepared.task].measure
+        )
+    compared = "the pixels of " if prepared.task == "segment" else ""
     console.print(
-        f"{path}: {artifact.bytes / 1024:.1f} KiB, test accuracy {checked.lite_score:.2%}, agrees with "
-        f"{trained.name} on {checked.agreement:.2%} of {checked.samples} test images, {checked.latency_ms:.3f} ms"
+        f"{path}: {artifact.bytes / 1024:.1f} KiB, test {LABELS[MEASURES[prepared.task]]} {checked.lite_score:.2%}, "
+        f"agrees with {trained.name} on {checked.agreement:.2%} of {compared}{checked.samples} test images, "
+        f"{checked.latency_ms:.3f} ms"
     )

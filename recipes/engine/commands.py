@@ -110,6 +110,7 @@ def predict_command(args: list[str]) -> None:
         /,
         lite: bool = False,
         top: int = 3,
+        output: Path = Path(),
     ) -> None:
         """Answer pictures.
 
@@ -118,14 +119,16 @@ def predict_command(args: list[str]) -> None:
             pictures: image files.
             lite: use the run's model.tflite.
             top: how many classes to rank.
+            output: folder for masks, NAME_mask.png.
         """
         import_keras()
         from recipes.engine.predict import predict as answer
 
         if not pictures:
             raise UserError("which pictures? usage: edgezoo predict RUN IMAGE [IMAGE …] [--lite]")
-        for line in answer(run, list(pictures), lite=lite, top=top):
-            print(f"{line.path}: " + ", ".join(f"{name} {share:.1%}" for name, share in line.ranking))
+        for line in answer(run, list(pictures), lite=lite, top=top, output=output):
+            shares = ", ".join(f"{name} {share:.1%}" for name, share in line.ranking)
+            print(f"{line.path}: {shares}" + (f"; mask in {line.mask}" if line.mask else ""))
 
     tyro.cli(predict, args=args, prog="edgezoo predict")
 

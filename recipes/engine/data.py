@@ -11,15 +11,15 @@ from recipes.engine import datasets
 from recipes.engine.errors import UserError
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Subset
-from recipes.engine.sources import arrays, digits, folder, notes, splits, tables
+from recipes.engine.sources import arrays, digits, folder, mask_arrays, mask_splits, masks, notes, splits, tables
 from recipes.engine.sources.raw import Raw
 
 
 def load(data: Data, *, progress: bool = True) -> Examples:
     """Load and split the examples of a recipe.
 
-    A split that the source lacks is taken from its training examples: stratified, seeded by `data.seed`, the same on
-    every platform, with images of the same pixels on one side.
+    A split that the source lacks is taken from its training examples: stratified (images with masks: by chance), seeded
+    by `data.seed`, the same on every platform, with images of the same pixels on one side.
 
     Args:
         data: what to load.
@@ -31,19 +31,26 @@ def load(data: Data, *, progress: bool = True) -> Examples:
     if data.seed < 0:
         raise UserError(f"data.seed is {data.seed}; it must be 0 or more")
     raw = read(data, progress=progress)
-    splits.check(raw.labels, raw.splits, raw.classes, raw.source)
     same = splits.copies(raw.images)
+    if raw.task == "segment":
+        split = mask_splits.assign(raw, data, same)
+        return examples(raw, split, mask_splits.notes(raw, split, same))
+    splits.check(raw.labels, raw.splits, raw.classes, raw.source)
     split = splits.assign(raw, data, same)
     splits.limit(split, raw.labels, data)
-    train, validation, test = (subset(raw, np.flatnonzero(split == place)) for place in range(len(splits.ORDER)))
     told = (
-        *raw.notes,
         *notes.leaks(raw, split, same),
         *notes.absent(raw, split),
-        *notes.imbalance(train.labels, raw.classes, balanced=data.balance == "weights"),
+        *notes.imbalance(raw.labels[split == 0], raw.classes, balanced=data.balance == "weights"),
     )
+    return examples(raw, split, told)
+
+
+def examples(raw: Raw, split: np.ndarray, told: tuple[str, ...]) -> Examples:
+    """What was read, cut into its splits (indices into `splits.ORDER`), with notes."""
+    train, validation, test = (subset(raw, np.flatnonzero(split == place)) for place in range(len(splits.ORDER)))
     mark = fingerprint((train, validation, test))
-    return Examples(raw.classes, train, validation, test, mark, raw.source, told)
+    return Examples(raw.classes, train, validation, test, mark, raw.source, (*raw.notes, *told), raw.task)
 
 
 def subset(raw: Raw, rows: np.ndarray) -> Subset:
@@ -63,11 +70,15 @@ def read(data: Data, *, progress: bool) -> Raw:
     if name in datasets.names():
         return datasets.load_named(name, data=data, progress=progress)
     path = Path(name).expanduser()
+    if path.is_dir() and name and masks.is_folder(path):
+        return masks.read(path, data=data, progress=progress)
     if path.is_dir() and name:
         return folder.read(path, data=data, progress=progress)
     if not path.exists() or not name:
         raise UserError(missing(path, name))
     if path.suffix.lower() == ".npz":
+        if mask_arrays.has_masks(path):
+            return mask_arrays.read(path, data=data)
         return arrays.read(path, data=data)
     if path.name.lower().endswith((".csv", ".csv.gz")):
         return tables.read(path, data=data, progress=progress)
@@ -97,7 +108,8 @@ def fingerprint(subsets: Sequence[Subset]) -> str:
     for subset in subsets:
         digest.update(repr(subset.images.shape).encode())
         digest.update(np.ascontiguousarray(subset.images).data)
-        digest.update(subset.labels.astype("<i8").data)
+        labels = subset.labels if subset.labels.dtype == np.uint8 else subset.labels.astype("<i8")
+        digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()
 
 

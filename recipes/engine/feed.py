@@ -4,6 +4,7 @@ So a run that resumes at epoch k sees the batches that it would have seen. The p
 Keras on any backend.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +73,25 @@ def mixing(record: Augment) -> tuple[augment.MixUp | augment.CutMix, ...]:
     return mixup + cutmix
 
 
+Render = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]
+"""Images, labels and the key of their random draws → what Keras trains on, the images not yet normalised."""
+
+
+def labelled(record: Augment, classes: int, weights: np.ndarray | None) -> Render:
+    """Images, one-hot float32 `(batch, classes)`, and float32 `(batch,)` when `weights`, one a class, are given."""
+    transform = augment.compile_images(policy(record))
+    mix = augment.compile_mix(mixing(record))
+
+    def render(images: tf.Tensor, labels: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        target = tf.one_hot(labels, classes)
+        batch, target = mix(transform(images, key), target, key + tf.constant([1 << 32, 0], tf.int64))
+        if weights is None:
+            return batch, target
+        return batch, target, tf.linalg.matvec(target, tf.constant(weights, tf.float32))
+
+    return render
+
+
 def training(
     subset: Subset,
     preprocess: Preprocess,
@@ -85,12 +105,13 @@ def training(
 ) -> tf.data.Dataset:
     """Batches of epochs `first_epoch` … `epochs - 1`, one after another.
 
-    Yields `(images, labels, weights)`: float32 `(batch, height, width, channels)` normalised, one-hot float32
-    `(batch, classes)`, and float32 `(batch,)` when `weights`, one a class, are given.
+    Yields float32 images `(batch, height, width, channels)`, normalised, and what `labelled` gives; in the task
+    `segment` uint8 masks `(batch, height, width)`, whose loss weighs the classes itself.
     """
-    classes = len(preprocess.classes)
-    transform = augment.compile_images(policy(augmentation))
-    mix = augment.compile_mix(mixing(augmentation))
+    if preprocess.task == "segment":
+        render: Render = augment.compile_segmentation(policy(augmentation))
+    else:
+        render = labelled(augmentation, len(preprocess.classes), weights)
     with tf.device("CPU"):
         images, labels = tf.constant(subset.images), tf.constant(subset.labels)
         mean, std = tf.constant(preprocess.mean, tf.float32), tf.constant(preprocess.std, tf.float32)
@@ -105,26 +126,22 @@ def training(
 
     def fetch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         key = tf.stack([tf.cast(seed, tf.int64), step])
-        batch = transform(tf.gather(images, indices), key)
-        target = tf.one_hot(tf.gather(labels, indices), classes)
-        batch, target = mix(batch, target, key + tf.constant([1 << 32, 0], tf.int64))
-        batch = (batch - mean) / std
-        if weights is None:
-            return batch, target
-        return batch, target, tf.linalg.matvec(target, tf.constant(weights, tf.float32))
+        batch, *targets = render(tf.gather(images, indices), tf.gather(labels, indices), key)
+        return (batch - mean) / std, *targets
 
     stream = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch)
     return stream.map(fetch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
 def judging(subset: Subset, preprocess: Preprocess, *, batch_size: int) -> tf.data.Dataset:
-    """All examples once, in order, as `(images, one-hot labels)`; the last batch may be smaller."""
+    """All examples once, in order, as `(images, one-hot labels or masks)`; the last batch may be smaller."""
     classes = len(preprocess.classes)
     mean, std = tf.constant(preprocess.mean, tf.float32), tf.constant(preprocess.std, tf.float32)
     with tf.device("CPU"):
         stream = tf.data.Dataset.from_tensor_slices((subset.images, subset.labels)).batch(batch_size)
 
     def prepare(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return (tf.cast(images, tf.float32) - mean) / std, tf.one_hot(labels, classes)
+        target = labels if preprocess.task == "segment" else tf.one_hot(labels, classes)
+        return (tf.cast(images, tf.float32) - mean) / std, target
 
     return stream.map(prepare).prefetch(2)

@@ -3,7 +3,7 @@
 import ast
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.table import Table
 
@@ -60,12 +60,17 @@ def finished(output: Path) -> None:
         table.add_row(
             str(folder),
             str(about.get("status", "damaged")),
-            f"{figures['test']['accuracy']:.2%}" if figures else "",
-            f"{lite['accuracy']:.2%} {lite['quantize']}" if lite else "",
+            _score(figures["test"]) if figures else "",
+            f"{_score(lite)} {lite['quantize']}" if lite else "",
             f"{lite['bytes'] / 1024:.1f} KiB" if lite else "",
             str(about.get("started", ""))[:16].replace("T", " "),
         )
     console.print(table)
+
+
+def _score(figures: dict[str, Any]) -> str:
+    """Accuracy, or the mean IoU of a run with masks."""
+    return f"{figures['miou']:.2%} mIoU" if "miou" in figures else f"{figures['accuracy']:.2%}"
 
 
 def data() -> None:
@@ -79,4 +84,4 @@ def data() -> None:
         console.print(f"{card.name:<14} {card.description}\n{'':<14} {card.source}", markup=False)
         console.print(f"{'':<14} {card.licence}; {size}{copies}", markup=False)
         for file in card.copies[0].files if card.copies else ():
-            console.print(f"{'':<14} {file.sha256 or 'hash kept at the first download'}  {file.name}", markup=False)
+            console.print(f"{'':<14} {file.digest or 'hash kept at the first download'}  {file.name}", markup=False)

@@ -1,23 +1,36 @@
-"""Answers for pictures, from the Keras model or from the file for the device."""
+"""Answers for pictures, from the Keras model or from the file for the device: class names, or masks."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from recipes.engine import preprocess
 from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict, softmax
+from recipes.engine.files import whole
+from recipes.engine.overlays import mask_picture
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.quiet import quiet
+from recipes.engine.results import Task
+from recipes.engine.sources.images import header
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says of one picture: class names with probabilities (softmax of the logits), best first."""
+    """What the model says of one picture.
+
+    Attributes:
+        path: the picture.
+        ranking: class names, best first, with probabilities (softmax of the logits); of a mask, with their shares of
+            the pixels.
+        mask: the file that the mask was written to.
+    """
 
     path: Path
     ranking: tuple[tuple[str, float], ...]
+    mask: Path | None = None
 
 
 def keras_predict(path: Path) -> tuple[Predict, Preprocess]:
@@ -53,10 +66,13 @@ def lite_predict(path: Path) -> tuple[Predict, Preprocess]:
     if about is None or not about.labels:
         raise UserError(f"{path} carries no labels and normalisation; export it with `edgezoo export RUN`")
     _, height, width, channels = model.input_shape
-    return model.predict, Preprocess(height, width, channels, about.mean, about.std, about.labels)
+    task: Task = "segment" if len(model.output.shape) == 4 else "classify"
+    return model.predict, Preprocess(height, width, channels, about.mean, about.std, about.labels, task)
 
 
-def predict(run_or_file: Path, pictures: list[Path], *, lite: bool = False, top: int = 3) -> list[Answer]:
+def predict(
+    run_or_file: Path, pictures: list[Path], *, lite: bool = False, top: int = 3, output: Path = Path()
+) -> list[Answer]:
     """Answer each picture.
 
     Args:
@@ -64,9 +80,11 @@ def predict(run_or_file: Path, pictures: list[Path], *, lite: bool = False, top:
         pictures: image files.
         lite: of a run folder, take `model.tflite`.
         top: how many classes to rank.
+        output: folder that masks are written to, as `NAME_mask.png`: class indices with a palette of colours, in
+            the size of the picture.
 
     Raises:
-        UserError: a picture or the model cannot be read; names it.
+        UserError: a picture or the model cannot be read, or a mask cannot be written; names it.
     """
     path = run_or_file
     if path.is_dir():
@@ -75,9 +93,49 @@ def predict(run_or_file: Path, pictures: list[Path], *, lite: bool = False, top:
         raise UserError(f"{path} does not exist; `edgezoo list runs` shows the runs there are")
     run, prepared = lite_predict(path) if path.suffix == ".tflite" else keras_predict(path)
     images = np.stack([prepared.open(picture) for picture in pictures])
+    if prepared.task == "segment":
+        masks = run(prepared(images)).argmax(axis=-1).astype(np.uint8)
+        targets = mask_files(pictures, output)
+        return [
+            masked(picture, mask, target, prepared, top=top)
+            for picture, mask, target in zip(pictures, masks, targets, strict=True)
+        ]
     probabilities = softmax(run(prepared(images)))
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     return [
         Answer(picture, tuple((prepared.classes[i], float(probabilities[row, i])) for i in order[row]))
         for row, picture in enumerate(pictures)
     ]
+
+
+def mask_files(pictures: list[Path], output: Path) -> list[Path]:
+    """Where the mask of each picture goes.
+
+    Raises:
+        UserError: `output` is no folder, or two pictures would share a file.
+    """
+    if not output.is_dir():
+        raise UserError(f"there is no folder {output} to write masks to; make it, or choose another with --output")
+    targets = [output / f"{picture.stem}_mask.png" for picture in pictures]
+    twice = next((target for place, target in enumerate(targets) if target in targets[:place]), None)
+    if twice is not None:
+        raise UserError(f"two of the pictures would both write {twice}; ask for them one by one, with other --output")
+    return targets
+
+
+def masked(picture: Path, mask: np.ndarray, target: Path, prepared: Preprocess, *, top: int) -> Answer:
+    """Write a mask, brought to the size of its picture; give the classes by their share of the pixels.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    head = header(picture)
+    image = mask_picture(mask, prepared.classes).resize((head.width, head.height), Image.Resampling.NEAREST)
+    try:
+        with whole(target) as temporary:
+            image.save(temporary)
+    except OSError as error:
+        raise UserError(f"{target} cannot be written: {error.strerror}") from None
+    shares = np.bincount(mask.ravel(), minlength=len(prepared.classes)) / mask.size
+    order = np.argsort(-shares, kind="stable")[:top]
+    return Answer(picture, tuple((prepared.classes[i], float(shares[i])) for i in order), target)

@@ -4,14 +4,16 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from recipes.engine.results import LABELS
+
 console = Console(highlight=False, soft_wrap=True)
 
 
 class Progress:
-    """Progress of one training phase of `epochs` epochs."""
+    """Progress of one training phase of `epochs` epochs, judged by `measure` (a key of `results.LABELS`)."""
 
-    def __init__(self, phase: str, epochs: int) -> None:
-        self.phase, self.epochs, self.done = phase, epochs, 0
+    def __init__(self, phase: str, epochs: int, measure: str = "accuracy") -> None:
+        self.phase, self.epochs, self.measure, self.done = phase, epochs, measure, 0
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -32,10 +34,11 @@ class Progress:
         """After epoch `number` (from 1): print its line."""
         self.done = number
         self.bar.update(self.task, completed=number, epoch=min(number + 1, self.epochs))
+        score = LABELS[self.measure]
         console.print(
             f"{self.phase} {number:>3}/{self.epochs}  "
-            f"loss {values['loss']:.4f}  accuracy {values['accuracy']:.4f}  "
-            f"validation loss {values['val_loss']:.4f}  accuracy {values['val_accuracy']:.4f}  "
+            f"loss {values['loss']:.4f}  {score} {values[self.measure]:.4f}  "
+            f"validation loss {values['val_loss']:.4f}  {score} {values[f'val_{self.measure}']:.4f}  "
             f"{values['seconds']:.1f} s{'  best' if best else ''}"
         )
 

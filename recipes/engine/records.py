@@ -44,7 +44,8 @@ class Data:
     """Where the examples come from and how they are split."""
 
     source: str = "digits"
-    """`digits`, a name from `edgezoo data list`, a folder of class folders, an `.npz` or a `.csv` file."""
+    """`digits`, a name from `edgezoo data list`, a folder of class folders or of `images` and `masks`, an `.npz` or a
+    `.csv` file."""
     size: Annotated[int, Field(ge=4, le=2048)] | None = None
     """Height and width in pixels that images are resized to; None keeps the size of the first image."""
     color: Literal["auto", "grey", "rgb"] = "auto"
@@ -54,11 +55,11 @@ class Data:
     test: Share = 0.15
     """Share of the examples held out to report on (stratified), where the source brings no test split."""
     limit: Count | None = None
-    """At most so many training examples a class (seeded); None takes all."""
+    """At most so many training examples a class, of images with masks in all (seeded); None takes all."""
     normalize: Literal["unit", "standard"] = "unit"
     """`unit`: pixel / 255. `standard`: then minus the mean, over the deviation, of the training split."""
     balance: Literal["none", "weights"] = "none"
-    """`weights` weighs each class by total / (classes * count) in the loss."""
+    """`weights` weighs each class by total / (classes * count) in the loss; for masks, pixels are counted."""
     on_bad: Literal["fail", "skip"] = "fail"
     """What an unreadable image does: stop with its name, or leave it out and list it in the report."""
     label: str = "label"
@@ -119,6 +120,8 @@ class Train:
     """Share of the batches over which the rate rises linearly from zero."""
     weight_decay: NonNegative = 1e-4
     """Decoupled weight decay; biases and normalisation are left out."""
+    loss: Literal["auto", "cross_entropy", "dice", "dice_cross_entropy"] = "auto"
+    """`auto` is cross-entropy for classes and, for masks, the sum of Dice and cross-entropy."""
     label_smoothing: Fraction = 0.0
     ema: Fraction = 0.0
     """Momentum of the exponential moving average of the weights; 0 is off. The average is what is judged and kept."""
@@ -181,9 +184,12 @@ class Gate:
     """What the exported file must hold, or the run fails."""
 
     max_drop: NonNegative | None = 0.02
-    """Most accuracy (a share: 0.01 is one point) the file may lose against the float model on the test split."""
+    """Most accuracy, for masks most mIoU (a share: 0.01 is one point), the file may lose against the float model on
+    the test split."""
     min_accuracy: Fraction | None = None
     """Least accuracy of the file on the test split."""
+    min_miou: Fraction | None = None
+    """Least mean intersection over union of the file on the test split, for masks."""
     max_bytes: Count | None = None
     """Largest file."""
     full_integer: bool = False

@@ -9,9 +9,9 @@ import jinja2
 import numpy as np
 import yaml
 
-from recipes.engine import charts, pictures
+from recipes.engine import charts, pictures, report_masks
 from recipes.engine.files import write_json, write_text
-from recipes.engine.results import Evaluation, Examples, History
+from recipes.engine.results import LABELS, Evaluation, Examples, History, Shown
 from recipes.engine.wording import flat, many, percent, shorten, size, wilson
 
 FORMAT = 1
@@ -35,13 +35,14 @@ class Facts:
         test: the float model on test data.
         quantized_aware: the fine-tuned model on test data, where there is one.
         lite: the exported file: `name`, `sha256`, `quantize`, `bytes`, `gzip_bytes`, `float_bytes` (the float32
-            .tflite), `latency_ms`, `float_latency_ms` (or None), `accuracy` (the file on test data),
-            `float_accuracy`, `agreement` (share of test examples with the answer of the Keras model it was made
-            from), `samples`, `ops` (operator → count), `float_tensors` (names), `input_dtype`, `output_dtype`;
-            None where nothing was exported.
+            .tflite), `latency_ms`, `float_latency_ms` (or None), `accuracy` or `miou` (the file on test data),
+            `float_accuracy`, `agreement` (share of test examples, for masks of their pixels, with the answer of the
+            Keras model it was made from), `samples`, `ops` (operator → count), `float_tensors` (names), `input_dtype`,
+            `output_dtype`; None where nothing was exported.
         gate: `passed`, `reasons` (why not) and `rules`.
         parameters: of the float model.
         macs: multiply-accumulates of one example, where known.
+        shown: test images with the float model's masks, in the task `segment`.
     """
 
     recipe: dict[str, Any]
@@ -57,6 +58,7 @@ class Facts:
     gate: dict[str, Any]
     parameters: int
     macs: int | None
+    shown: tuple[Shown, ...] = ()
 
 
 def write(folder: Path, facts: Facts) -> Path:
@@ -104,16 +106,17 @@ def figures(facts: Facts) -> dict[str, Any]:
 
 def headline(facts: Facts) -> str:
     """The result in one sentence."""
-    right = f"{percent(facts.test.accuracy)} right on {many(facts.test.examples, 'test image')}"
-    lite = facts.lite
+    test, lite = facts.test, facts.lite
+    score = "right" if test.measure == "accuracy" else LABELS[test.measure]
+    right = f"{percent(test.score)} {score} on {many(test.examples, 'test image')}"
     if lite is None:
         return f"{right}; no file was exported."
     ratio = lite["float_bytes"] / lite["bytes"]
-    points = 100 * (lite["float_accuracy"] - lite["accuracy"])
-    lost = round(abs(points) * lite["samples"] / 100)
+    points = 100 * (lite[f"float_{test.measure}"] - lite[test.measure])
+    lost = round(abs(points) * lite["samples"] / 100) if test.measure == "accuracy" else round(abs(points), 1)
     smaller = f"is {ratio:.1f}× smaller and " if ratio >= 1.05 else ""
     change = f"{'gains' if points < 0 else 'loses'} {abs(points):.1f} points" if lost else "loses nothing"
-    images = f" ({many(lost, 'image')})" if lost else ""
+    images = f" ({many(int(lost), 'image')})" if lost and test.measure == "accuracy" else ""
     return f"{right}; the {KINDS[lite['quantize']]} file {smaller}{change}{images}."
 
 
@@ -128,8 +131,13 @@ def render(facts: Facts) -> str:
     )
     environment.filters |= {"percent": percent, "size": size, "flat": flat, "shorten": shorten}
     test, examples = facts.test, facts.examples
-    return environment.get_template("report.html.j2").render(
+    if examples.task == "segment":
+        page, own = "report_masks.html.j2", report_masks.view(facts.shown, examples)
+    else:
+        page, own = "report.html.j2", {"card": card(examples), "mistakes": mistakes(facts)}
+    return environment.get_template(page).render(
         facts=facts,
+        **own,
         headline=headline(facts),
         interval=wilson(test.accuracy, test.examples),
         majority=max(map(sum, test.confusion)) / test.examples,
@@ -138,8 +146,6 @@ def render(facts: Facts) -> str:
         phases=[phase(history) for history in facts.histories],
         matrix=charts.matrix(test.confusion, examples.classes),
         confused=confused(test),
-        mistakes=mistakes(facts),
-        card=card(examples),
         tiny=max(examples.shape[:2]) <= 64,
         recipe=yaml.safe_dump(facts.recipe, sort_keys=False, allow_unicode=True),
     )
@@ -150,10 +156,11 @@ def comparison(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
     none = ("—", "")
     aware, lite = facts.quantized_aware, facts.lite
     models = [facts.test] if aware is None else [facts.test, aware]
-    accuracy = [_accuracy(model.accuracy, model.examples) for model in models]
+    scores = [_score(model) for model in models]
+    heading = f"Test {LABELS[facts.test.measure]}"
     loss = [(f"{model.loss:.4f}", "nats") for model in models]
     if lite is None:
-        return [("Test accuracy", accuracy), ("Test loss", loss)]
+        return [(heading, scores), ("Test loss", loss)]
     gap = [none] * (len(models) - 1)
     slow = lite["float_latency_ms"]
     islands = lite["float_tensors"]
@@ -162,7 +169,7 @@ def comparison(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
     smaller = f"{ratio:.1f}× smaller" if ratio >= 1.05 else ""
     times = f"{slow / lite['latency_ms']:.1f}× faster" if slow and slow > lite["latency_ms"] else ""
     return [
-        ("Test accuracy", [*accuracy, _accuracy(lite["accuracy"], lite["samples"])]),
+        (heading, [*scores, _score(facts.test, lite=lite)]),
         ("Test loss", [*loss, none]),
         ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), f"of {lite['samples']}")]),
         ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), smaller)]),
@@ -182,21 +189,20 @@ def comparison(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def phase(history: History) -> dict[str, Any]:
     """One phase's heading, caption and charts."""
-    scores = history.curves.get("val_accuracy", [])
+    measure = LABELS[history.measure]
     epochs = max(map(len, history.curves.values()), default=0)
     caption = many(epochs, "epoch")
     if seconds := sum(history.curves.get("seconds", [])):
         caption += f" in {seconds:.0f} s" if seconds < 120 else f" in {seconds / 60:.1f} min"
-    if 1 <= history.best_epoch <= len(scores):
-        best = scores[history.best_epoch - 1]
-        caption += f"; kept epoch {history.best_epoch}, validation accuracy {percent(best)}"
+    if 1 <= history.best_epoch <= len(history.curves.get(f"val_{history.measure}", [])):
+        caption += f"; kept epoch {history.best_epoch}, validation {measure} {percent(history.best)}"
     if history.note:
         caption = f"{history.note[0].upper()}{history.note[1:]}: {caption}"
     if history.stopped:
         caption += f"; stopped early: {history.stopped}"
     drawn = (
         charts.curves(history, "loss", title="Loss"),
-        charts.curves(history, "accuracy", title="Accuracy", percent=True),
+        charts.curves(history, history.measure, title=measure[0].upper() + measure[1:], percent=True),
     )
     title = PHASES.get(history.phase, history.phase.capitalize())
     return {"title": title, "caption": caption + ".", "charts": [chart for chart in drawn if chart]}
@@ -243,15 +249,23 @@ def card(examples: Examples) -> list[dict[str, Any]]:
 
 
 def _scored(evaluation: Evaluation) -> dict[str, Any]:
-    interval = wilson(evaluation.accuracy, evaluation.examples)
-    return dataclasses.asdict(evaluation) | {"accuracy_interval": list(interval)}
+    values = dataclasses.asdict(evaluation)
+    if evaluation.measure == "accuracy":
+        values["accuracy_interval"] = list(wilson(evaluation.accuracy, evaluation.examples))
+    return values
 
 
-def _accuracy(share: float, count: int) -> tuple[str, str]:
+def _score(evaluation: Evaluation, *, lite: dict[str, Any] | None = None) -> tuple[str, str]:
+    """The score of a model, or of the file; the interval of an accuracy, for pixels are no independent trials."""
+    share = evaluation.score if lite is None else lite[evaluation.measure]
+    count = evaluation.examples if lite is None else lite["samples"]
+    if evaluation.measure != "accuracy":
+        return percent(share), f"of {many(count, 'image')}"
     low, high = wilson(share, count)
     return percent(share), f"{percent(low)} to {percent(high)}"
 
 
 def _counts(examples: Examples) -> dict[str, list[int]]:
     classes = len(examples.classes)
-    return {name: np.bincount(s.labels, minlength=classes).tolist() for name, s in examples.splits().items()}
+    counted = {name: np.bincount(s.labels.ravel(), minlength=classes) for name, s in examples.splits().items()}
+    return {name: counts[:classes].tolist() for name, counts in counted.items()}  # without what is ignored in masks

@@ -1,8 +1,20 @@
 """What the stages hand on: frozen records between data, training, evaluation, export and report."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
+
+Task = Literal["classify", "segment"]
+
+MEASURES: dict[Task, str] = {"classify": "accuracy", "segment": "miou"}
+"""What each task is judged by, as curves and files call it; both are shares, the more the better."""
+
+LABELS = {"accuracy": "accuracy", "miou": "mIoU"}
+"""What people call it."""
+
+IGNORE = 255
+"""The mask value of a pixel that is neither learnt from nor judged."""
 
 
 @dataclass(frozen=True)
@@ -11,7 +23,8 @@ class Subset:
 
     Attributes:
         images: uint8, `(count, height, width, channels)`, 0-255.
-        labels: int64, `(count,)`, indices into `Examples.classes`.
+        labels: int64, `(count,)`, indices into `Examples.classes`; in the task `segment` masks of such indices, uint8,
+            `(count, height, width)`, and `IGNORE`.
         names: where each example came from (a path, or `source#row`), for messages and the report.
     """
 
@@ -35,6 +48,7 @@ class Examples:
         fingerprint: SHA-256 over images and labels of all splits, in order.
         source: what was loaded, as the report shows it (name or path, licence where known).
         notes: what the user should know: skipped files, duplicates across splits, imbalance.
+        task: what is learnt from them.
     """
 
     classes: tuple[str, ...]
@@ -44,6 +58,7 @@ class Examples:
     fingerprint: str
     source: str
     notes: tuple[str, ...] = ()
+    task: Task = "classify"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -58,13 +73,18 @@ class Examples:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Precision, recall and F1 of one class, each 0-1, and its number of examples."""
+    """Precision, recall and F1 of one class, each 0-1, and its number of examples.
+
+    In the task `segment` what is counted are pixels, F1 is the Dice coefficient, and `iou` is the intersection over
+    the union, None for a class that is neither in the truth nor in the answers.
+    """
 
     name: str
     precision: float
     recall: float
     f1: float
     support: int
+    iou: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,17 +99,28 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class PoorMask:
+    """One image and the mean IoU of its classes: `index` into the split."""
+
+    index: int
+    name: str
+    iou: float
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """How a model did on one split.
 
     Attributes:
         split: `validation` or `test`.
         examples: how many.
-        accuracy: share right, 0-1.
+        accuracy: share right, 0-1: of the examples, in the task `segment` of the pixels.
         loss: mean cross-entropy in nats.
         classes: one score a class.
-        confusion: counts, row is the truth, column the answer.
+        confusion: counts of what `accuracy` counts; row is the truth, column the answer.
         worst: the most confident mistakes, worst first.
+        miou: mean of the classes' IoU, 0-1, in the task `segment`.
+        poor: the images with the lowest IoU, worst first, in the task `segment`.
     """
 
     split: str
@@ -99,13 +130,37 @@ class Evaluation:
     classes: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
     worst: tuple[Mistake, ...]
+    miou: float | None = None
+    poor: tuple[PoorMask, ...] = ()
+
+    @property
+    def measure(self) -> str:
+        """Name of the score: `accuracy` or `miou`."""
+        return MEASURES["classify" if self.miou is None else "segment"]
+
+    @property
+    def score(self) -> float:
+        """What the model is judged by, 0-1."""
+        return self.accuracy if self.miou is None else self.miou
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A test image with its answer, to be drawn: uint8 image and masks of one size, and the IoU of the two."""
+
+    name: str
+    iou: float
+    image: np.ndarray
+    truth: np.ndarray
+    answer: np.ndarray
 
 
 @dataclass(frozen=True)
 class History:
     """Curves of one training phase (`train`, `quantize`), one value an epoch.
 
-    `curves` has `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`, `seconds`; `best_epoch` counts from 1.
+    `curves` has `loss`, `accuracy` (or `miou`), both with `val_` too, `learning_rate`, `seconds`; `best_epoch` counts
+    from 1.
     `note` says what the phase was for.
     """
 
@@ -114,3 +169,13 @@ class History:
     best_epoch: int = 0
     stopped: str = ""
     note: str = ""
+
+    @property
+    def measure(self) -> str:
+        """Name of the score: `accuracy` or `miou`."""
+        return MEASURES["segment" if "val_miou" in self.curves else "classify"]
+
+    @property
+    def best(self) -> float:
+        """The validation score of the best epoch."""
+        return self.curves[f"val_{self.measure}"][self.best_epoch - 1]

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from recipes.engine.progress import console
 from recipes.engine.report import Facts
+from recipes.engine.results import LABELS
 
 
 def print_outcome(facts: Facts, page: Path) -> None:
@@ -13,14 +14,13 @@ def print_outcome(facts: Facts, page: Path) -> None:
     lite = facts.lite
     assert lite is not None, "a run always exports"
     table = Table(title=f"{facts.title}: {facts.test.examples} test images")
-    for heading in ("", "test accuracy", "size", "latency", "agreement"):
+    measure = facts.test.measure
+    for heading in ("", f"test {LABELS[measure]}", "size", "latency", "agreement"):
         table.add_column(heading, justify="right" if heading else "left")
-    table.add_row(
-        "float", f"{facts.test.accuracy:.2%}", _size(lite["float_bytes"]), _time(lite["float_latency_ms"]), ""
-    )
+    table.add_row("float", f"{facts.test.score:.2%}", _size(lite["float_bytes"]), _time(lite["float_latency_ms"]), "")
     table.add_row(
         lite["quantize"],
-        f"{lite['accuracy']:.2%}",
+        f"{lite[measure]:.2%}",
         _size(lite["bytes"]),
         _time(lite["latency_ms"]),
         f"{lite['agreement']:.2%}",

@@ -15,7 +15,8 @@ from recipes.engine.errors import TrainingFailed
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.progress import Progress
 from recipes.engine.records import Augment, Train
-from recipes.engine.results import Examples, History
+from recipes.engine.results import MEASURES, Examples, History
+from recipes.engine.tasks import TASKS
 from recipes.engine.tensorboard import Log
 
 
@@ -69,11 +70,6 @@ def optimizer(
     return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **shared)
 
 
-def loss(train: Train) -> keras.losses.Loss:
-    """Cross-entropy of logits against one-hot targets."""
-    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=train.label_smoothing)
-
-
 def fit(
     model: keras.Model,
     examples: Examples,
@@ -93,7 +89,7 @@ def fit(
     it and ends with the weights that an uninterrupted run would have had.
 
     Args:
-        model: gives logits `(batch, classes)`.
+        model: gives logits `(batch, classes)`, for masks `(batch, height, width, classes)`.
         examples: trains on `train`, chooses on `validation`, never sees `test`.
         preprocess: normalisation.
         train: the recipe's training record.
@@ -107,6 +103,7 @@ def fit(
     Raises:
         TrainingFailed: the loss became NaN or infinite.
     """
+    task = TASKS[examples.task]
     path = folder / f"{phase}.checkpoint.npz"
     plan = feed.plan(train, len(examples.train), macs)
     adapted = optimizer(train, schedule(train, train.epochs * plan.steps))
@@ -115,14 +112,15 @@ def fit(
     adapted.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if len(v.shape) < 2])
     model.compile(
         optimizer=adapted,
-        loss=loss(train),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        loss=task.loss(train, weights),
+        metrics=task.metrics(len(examples.classes)),
         weighted_metrics=[],
         steps_per_execution=plan.per_execution,
     )
     state, best = checkpoint.load(path, model) if path.exists() else (State(), [])
     log = Log(folder / "tensorboard", phase, purge_step=state.epochs + 1)
-    keeper = Keeper(path, state, best, train=train, log=log, progress=Progress(phase, train.epochs))
+    measure = MEASURES[examples.task]
+    keeper = Keeper(path, state, best, measure, train=train, log=log, progress=Progress(phase, train.epochs, measure))
     # The averaged weights are swapped in for each validation; the keeper, first in the list, copies them there.
     swap = [keras.callbacks.SwapEMAWeights()] if train.ema else []
     try:
@@ -160,10 +158,18 @@ class Keeper(keras.callbacks.Callback):
     """Follows a phase: curves, best weights, patience, NaN, and a checkpoint after each epoch."""
 
     def __init__(
-        self, path: Path, state: State, best: list[np.ndarray], *, train: Train, log: Log, progress: Progress
+        self,
+        path: Path,
+        state: State,
+        best: list[np.ndarray],
+        measure: str,
+        *,
+        train: Train,
+        log: Log,
+        progress: Progress,
     ) -> None:
         super().__init__()
-        self.path, self.state, self.best = path, state, best
+        self.path, self.state, self.best, self.measure = path, state, best, measure
         self.train, self.log, self.progress = train, log, progress
         self.failure = ""
         self._judged: list[np.ndarray] = []
@@ -200,7 +206,7 @@ class Keeper(keras.callbacks.Callback):
         values = {name: float(value) for name, value in (logs or {}).items()}
         values["learning_rate"] = float(self.model.optimizer.learning_rate)
         values["seconds"] = time.monotonic() - self._started
-        self.state = self.state.after((values["val_accuracy"], -values["val_loss"]), values)
+        self.state = self.state.after((values[f"val_{self.measure}"], -values["val_loss"]), values)
         if self.state.waited == 0:
             self.best = self._judged
         checkpoint.save(self.path, self.model, self.best, self.state)

@@ -14,6 +14,7 @@ from recipes.engine.preprocess import Preprocess
 from recipes.engine.progress import console
 from recipes.engine.records import Recipe, Train
 from recipes.engine.results import Examples
+from recipes.engine.tasks import TASKS
 
 RATE_STEPS = 100
 """Batches of a learning-rate range test."""
@@ -85,7 +86,7 @@ def with_rate(
             model,
             stream.as_numpy_iterator(),
             optimizer=lambda rate: train.optimizer(settings, rate),
-            loss=train.loss(settings),
+            loss=TASKS[prepared.task].loss(settings, None),
             steps=RATE_STEPS,
         )
         write_json(path, dataclasses.asdict(found))

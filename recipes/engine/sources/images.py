@@ -51,7 +51,7 @@ def header(path: Path) -> Header:
     Raises:
         BadImage: the file is missing, is no image, or has too many pixels.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         width, height = image.size
         if _orientation(image) >= 5:
             width, height = height, width
@@ -75,7 +75,7 @@ def pixels(path: Path | BinaryIO, *, size: tuple[int, int], channels: int) -> np
     Raises:
         BadImage: the file is missing, is no image, is damaged or cut short, or has too many pixels.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         orientation = _orientation(image)
         height, width = size if orientation < 5 else size[::-1]
         try:
@@ -110,7 +110,12 @@ def resize(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
     return array[..., None] if array.ndim == 2 else array
 
 
-def _opened(path: Path | BinaryIO) -> Image.Image:
+def opened(path: Path | BinaryIO) -> Image.Image:
+    """A picture, its header read.
+
+    Raises:
+        BadImage: the file is missing, is no image, or has too many pixels.
+    """
     try:
         image = Image.open(path)
     except FileNotFoundError:

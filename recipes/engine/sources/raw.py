@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from recipes.engine.results import Task
+
 Split = Literal["train", "validation", "test"]
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -27,12 +29,14 @@ class Raw:
 
     Attributes:
         images: uint8 `(count, height, width, channels)`, 0-255, one or three channels.
-        labels: int64 `(count,)`, indices into `classes`.
+        labels: int64 `(count,)`, indices into `classes`; masks of them, uint8 `(count, height, width)`, in the task
+            `segment`.
         names: where each example came from.
         splits: the split of each example where the source brings one, else None; `train` is always among them.
         classes: names, in the order of the label indices.
         source: what was loaded, for the report.
         notes: what the user should know.
+        task: what the labels are.
     """
 
     images: np.ndarray
@@ -42,6 +46,7 @@ class Raw:
     classes: tuple[str, ...]
     source: str
     notes: tuple[str, ...] = ()
+    task: Task = "classify"
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
