@@ -90,10 +90,8 @@ def _attributes(group: h5py.Group, name: str) -> list[str] | None:
     if name in group.attrs:
         parts = [group.attrs[name]]
     else:
-        keys = sorted(
-            (key for key in group.attrs if re.fullmatch(rf"{name}\d+", key)), key=lambda k: int(k[len(name) :])
-        )
-        parts = [group.attrs[key] for key in keys]
+        numbers = sorted(int(key.removeprefix(name)) for key in group.attrs if re.fullmatch(rf"{name}\d+", key))
+        parts = [group.attrs[f"{name}{number}"] for number in numbers]
     values = [value.decode() if isinstance(value, bytes) else str(value) for part in parts for value in part]
     return values if parts else None
 
