@@ -15,9 +15,11 @@ from recipes.engine.progress import console
 from recipes.engine.records import Data
 from recipes.engine.sources import images
 from recipes.engine.sources.arrays import shaped
+from recipes.engine.sources.masks import fitted
 from recipes.engine.sources.memory import require_images
 from recipes.engine.sources.raw import Raw, Split
 from recipes.engine.sources.registry import Copy, DatasetCard
+from recipes.engine.sources.volumes import VOLUMES
 
 Parts = tuple[np.ndarray, np.ndarray, tuple[Split, ...] | None, tuple[str, ...]]
 """Images, labels, splits where the set has them, and what names each example within the set."""
@@ -29,25 +31,30 @@ def read(card: DatasetCard, copy: Copy, folder: Path, *, data: Data, progress: b
     Raises:
         UserError: they hold something else than the data set.
     """
+    paths, masked = [folder / file.name for file in copy.files], copy.reader in VOLUMES
+    splits: tuple[Split, ...] | None
     try:
-        pictures, labels, splits, names = READERS[copy.reader](
-            [folder / file.name for file in copy.files], data, progress
-        )
-    except (ValueError, KeyError, StopIteration, EOFError, zipfile.BadZipFile) as error:
+        if masked:
+            pictures, labels, splits, names = VOLUMES[copy.reader](paths)
+        else:
+            pictures, labels, splits, names = READERS[copy.reader](paths, data, progress)
+    except (OSError, ValueError, KeyError, StopIteration, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(
             f"the files of {card.name} in {folder} are not what they should be ({error}); remove them and run "
             f"`edgezoo data get {card.name}` again"
         ) from None
+    pictures = shaped(pictures, data)
     return Raw(
-        images=shaped(pictures, data),
-        labels=labels.astype(np.int64),
+        images=pictures,
+        labels=fitted(labels, pictures.shape[1:3]) if masked else labels.astype(np.int64),
         names=tuple(f"{card.name}#{name}" for name in names),
         splits=splits,
         classes=card.classes,
         source=f"{card.name} ({card.licence}; {copy.package or card.source})",
         notes=(copy.note,) if copy.note else (),
+        task="segment" if masked else "classify",
     )
 
 
