@@ -8,6 +8,7 @@
 The command line is `python -m zoo`.
 """
 
+from zoo import weights
 from zoo.cards import Card, Layers, card
 from zoo.comparison import Comparison, compare
 from zoo.contract import Spec
@@ -38,4 +39,5 @@ __all__ = [
     "spec",
     "stages",
     "train_from",
+    "weights",
 ]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter
 
+import zoo
 from recipes.engine.errors import UserError
 from recipes.engine.records import Data
-from recipes.engine.results import Examples
+from recipes.engine.results import Examples, Task
 from recipes.engine.sources.images import to_array
 
 MEMBER = "edgezoo.json"
@@ -27,6 +28,7 @@ class Preprocess:
         mean: one value a channel, on the 0-255 scale.
         std: likewise; the model reads `(pixel - mean) / std`.
         classes: names of the outputs, in order.
+        task: what the outputs are.
     """
 
     height: int
@@ -35,6 +37,7 @@ class Preprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...]
+    task: Task = "classify"
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Normalise images 0-255 `(batch, height, width, channels)` to float32 of the same shape."""
@@ -49,13 +52,19 @@ class Preprocess:
         return to_array(Path(path), size=(self.height, self.width), channels=self.channels)
 
 
-def fit(data: Data, examples: Examples) -> Preprocess:
-    """The preprocessing of a recipe: `unit` is pixel / 255, `standard` uses those of the training split."""
+def fit(data: Data, examples: Examples, *, belongs: zoo.weights.Loaded | None = None) -> Preprocess:
+    """The preprocessing of a recipe.
+
+    Published weights bring their own, since they mean nothing on other numbers. Otherwise `unit` is pixel / 255 and
+    `standard` has mean and deviation of the training split.
+    """
     height, width, channels = examples.shape
     mean, std = np.zeros(channels), np.full(channels, 255.0)
     if data.normalize == "standard":
         pixels = examples.train.images.reshape(-1, channels)
         mean, std = pixels.mean(axis=0), np.maximum(pixels.std(axis=0), 1.0)
+    if belongs is not None and belongs.mean is not None and belongs.std is not None:
+        mean, std = np.array(belongs.mean), np.array(belongs.std)
     return Preprocess(
         height=height,
         width=width,
@@ -63,6 +72,7 @@ def fit(data: Data, examples: Examples) -> Preprocess:
         mean=tuple(float(v) for v in mean),
         std=tuple(float(v) for v in std),
         classes=examples.classes,
+        task=examples.task,
     )
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 import zoo
-from recipes.engine import data, gate, preprocess, report, runs, stages
+from recipes.engine import data, gate, overlays, report, runs, stages
 from recipes.engine.errors import GateFailed, UserError
 from recipes.engine.files import sha256, write_json
 from recipes.engine.progress import console
 from recipes.engine.recipe_file import to_plain
 from recipes.engine.records import Recipe
-from recipes.engine.results import Evaluation, Examples
+from recipes.engine.results import LABELS, Evaluation, Examples
 from recipes.engine.summary import print_outcome
 from recipes.engine.tensorboard import Log
 
@@ -28,8 +28,7 @@ def run(folder: Path) -> report.Facts:
     """
     recipe, summary = runs.read_recipe(folder), runs.read_manifest(folder)["summary"]
     examples = load(recipe, folder)
-    prepared = preprocess.fit(recipe.data, examples)
-    new = stages.build(recipe, examples)
+    new, prepared = stages.build(recipe, examples)
     model, histories = stages.trained(new, recipe, examples, prepared, folder)
     validation, test = stages.judge(model, examples, prepared)
     small, fine_tuning = stages.compressed(model, recipe, examples, prepared, folder)
@@ -46,6 +45,7 @@ def run(folder: Path) -> report.Facts:
         test=test,
         quantized_aware=None if small is model else stages.judge(small, examples, prepared)[1],
         lite=lite_facts(shipped, test),
+        shown=stages.drawn(model, examples, prepared, test),
         gate={"passed": not reasons, "reasons": reasons, "rules": dataclasses.asdict(recipe.gate)},
         parameters=model.count_params(),
         macs=zoo.macs(model),
@@ -97,8 +97,8 @@ def lite_facts(shipped: stages.Shipped, test: Evaluation) -> dict[str, Any]:
         "float_bytes": shipped.float_artifact.bytes,
         "latency_ms": verification.latency_ms,
         "float_latency_ms": shipped.float_verification.latency_ms,
-        "accuracy": verification.lite_score,
-        "float_accuracy": test.accuracy,
+        test.measure: verification.lite_score,
+        f"float_{test.measure}": test.score,
         "agreement": verification.agreement,
         "samples": verification.samples,
         "ops": artifact.ops,
@@ -112,24 +112,31 @@ def lite_facts(shipped: stages.Shipped, test: Evaluation) -> dict[str, Any]:
 def metrics(facts: report.Facts) -> dict[str, Any]:
     """The figures of `metrics.json`."""
     return {
-        "validation": {"accuracy": facts.validation.accuracy, "loss": facts.validation.loss},
-        "test": {"accuracy": facts.test.accuracy, "loss": facts.test.loss},
+        "validation": _figures(facts.validation),
+        "test": _figures(facts.test),
         "lite": facts.lite,
         "gate": facts.gate,
     }
 
 
+def _figures(evaluation: Evaluation) -> dict[str, float]:
+    return {evaluation.measure: evaluation.score, "accuracy": evaluation.accuracy, "loss": evaluation.loss}
+
+
 def log_pictures(folder: Path, facts: report.Facts) -> None:
-    """TensorBoard's pictures and HParams: training samples, the confusion matrix on validation, the recipe."""
+    """TensorBoard's pictures and HParams: training samples, masks, the confusion matrix on validation, the recipe."""
     epochs = len(facts.histories[0].curves["loss"])
     log = Log(folder / "tensorboard", "summary")
     examples = facts.examples
     chosen = np.random.default_rng(0).permutation(len(examples.train))[:16]
     log.images("training samples", examples.train.images[chosen], epochs)
+    if facts.shown:
+        log.images("test images: truth, answer", overlays.triptychs(facts.shown, examples.classes), epochs)
     log.confusion(np.array(facts.validation.confusion), examples.classes, epochs)
+    judged = {"validation": facts.validation, "test": facts.test}
     settings = {f"{room}.{k}": v for room in ("model", "train") for k, v in facts.recipe[room].items()}
     log.hparams(
         {k: v for k, v in settings.items() if isinstance(v, str | int | float | bool)},
-        {"validation accuracy": facts.validation.accuracy, "test accuracy": facts.test.accuracy},
+        {f"{split} {LABELS[score.measure]}": score.score for split, score in judged.items()},
     )
     log.close()

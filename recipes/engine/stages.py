@@ -10,15 +10,15 @@ import numpy as np
 
 import compress
 import zoo
-from recipes.engine import data, preprocess, train, transfer
+from recipes.engine import preprocess, train, transfer
 from recipes.engine.errors import UserError
-from recipes.engine.evaluate import evaluate
 from recipes.engine.files import whole, write_json
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.progress import console
 from recipes.engine.quiet import quiet
 from recipes.engine.records import Model, Recipe, Train
-from recipes.engine.results import Evaluation, Examples, History, Subset
+from recipes.engine.results import Evaluation, Examples, History, Shown, Subset
+from recipes.engine.tasks import TASKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,17 +52,38 @@ def class_weights(recipe: Recipe, examples: Examples) -> np.ndarray | None:
     """One weight a class where the recipe balances by weights."""
     if recipe.data.balance == "none":
         return None
-    return data.class_weights(examples.train.labels, len(examples.classes))
+    return TASKS[examples.task].weights(examples.train.labels, len(examples.classes))
 
 
-def build(recipe: Recipe, examples: Examples) -> keras.Model:
-    """A new model with seeded weights, in the recipe's precision."""
+def build(recipe: Recipe, examples: Examples) -> tuple[keras.Model, Preprocess]:
+    """A new model in the recipe's precision, its weights seeded or trained, and how it is fed.
+
+    Raises:
+        UserError: the recipe's model or another setting is not for the task of its data.
+    """
+    fitting = zoo.list_models(task=examples.task)
+    if recipe.model.name not in fitting and recipe.model.name in zoo.list_models():
+        has = {"classify": "one class an image", "segment": "a mask an image"}[examples.task]
+        raise UserError(
+            f"{recipe.data.source} has {has}, and {recipe.model.name} is a model for another task; set model.name to "
+            f"one of {', '.join(fitting[:8])}{' …' if len(fitting) > 8 else ''}"
+        )
+    TASKS[examples.task].check(recipe)
     keras.utils.set_random_seed(recipe.train.seed)
     keras.config.set_dtype_policy(precision(recipe.train))
+    settings, source = spec(recipe.model), recipe.transfer.weights
+    if source:
+        settings = zoo.weights.adapted(settings, source)
     try:
-        return zoo.build(spec(recipe.model), input_shape=examples.shape, classes=len(examples.classes))
+        model = zoo.build(settings, input_shape=examples.shape, classes=len(examples.classes))
     finally:
         keras.config.set_dtype_policy("float32")
+    if not source:
+        return model, preprocess.fit(recipe.data, examples)
+    loaded = zoo.weights.load(model, source, spec=settings)
+    for note in loaded.notes:
+        console.print(f"note: {note}")
+    return model, preprocess.fit(recipe.data, examples, belongs=loaded)
 
 
 def precision(record: Train) -> str:
@@ -91,7 +112,7 @@ def trained(
         model, history = phase(
             model, recipe=recipe, step=step, examples=examples, prepared=prepared, path=folder / f".{step.name}.keras"
         )
-        reached = history.curves["val_accuracy"][history.best_epoch - 1]
+        reached = history.best
         if reached < best:
             model.set_weights(before)
             history = dataclasses.replace(history, note=f"{step.note}; no epoch was better than before")
@@ -177,8 +198,18 @@ def judge(model: keras.Model, examples: Examples, prepared: Preprocess) -> tuple
     def predict(x: np.ndarray) -> np.ndarray:
         return np.asarray(model.predict(x, batch_size=128, verbose=0))
 
+    evaluate = TASKS[examples.task].evaluate
     validation = evaluate(predict, examples.validation, prepared, split="validation")
     return validation, evaluate(predict, examples.test, prepared, split="test")
+
+
+def drawn(model: keras.Model, examples: Examples, prepared: Preprocess, test: Evaluation) -> tuple[Shown, ...]:
+    """Test images with the model's masks, for the report; none where an answer is a name."""
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        return np.asarray(model.predict_on_batch(x))
+
+    return TASKS[examples.task].shown(predict, examples.test, prepared, test)
 
 
 def calibration(recipe: Recipe, examples: Examples, prepared: Preprocess) -> Iterator[np.ndarray]:
@@ -208,7 +239,7 @@ def ship(
     """Export the file for the device and its float32 twin; run both on the test split beside their Keras models."""
     console.print(f"export {recipe.export.quantize} and verify on {len(examples.test)} test images …")
     about = metadata(recipe, prepared, summary=summary)
-    tests = list(batches(examples.test, prepared))
+    tests, measure = list(batches(examples.test, prepared)), TASKS[examples.task].measure
     with quiet():
         artifact = compress.export(
             small,
@@ -220,9 +251,9 @@ def ship(
         float_artifact = compress.export(model, folder / "model_float32.tflite", quantize="none", metadata=about)
         return Shipped(
             artifact=artifact,
-            verification=compress.verify(artifact, small, tests),
+            verification=compress.verify(artifact, small, tests, measure=measure),
             float_artifact=float_artifact,
-            float_verification=compress.verify(float_artifact, model, tests),
+            float_verification=compress.verify(float_artifact, model, tests, measure=measure),
         )
 
 

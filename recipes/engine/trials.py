@@ -12,12 +12,13 @@ import yaml
 from rich.table import Table
 from sklearn.exceptions import ConvergenceWarning
 
-from recipes.engine import data, preprocess, runs
+from recipes.engine import data, runs
 from recipes.engine.errors import TrainingFailed
 from recipes.engine.files import write_text
 from recipes.engine.progress import console
 from recipes.engine.recipe_file import to_plain
 from recipes.engine.records import Recipe
+from recipes.engine.results import LABELS
 from recipes.engine.stages import build, trained
 from recipes.engine.tensorboard import Log
 from recipes.engine.tune import Search, apply, parse
@@ -48,7 +49,7 @@ def go_on(folder: Path) -> Path:
     winner = apply(recipe, chosen(best))
     winner = dataclasses.replace(winner, name=recipe.name.removeprefix("tune-"))
     path = folder / "best.yaml"
-    head = f"# Best of {len(finished)} trials of {folder.name}: validation accuracy {best.score:.4f}\n"
+    head = f"# Best of {len(finished)} trials of {folder.name}: validation score {best.score:.4f}\n"
     write_text(path, head + yaml.safe_dump(to_plain(winner), sort_keys=False))
     runs.update_manifest(folder, {"status": "finished", "finished": runs.now(), "best": best.score})
     show(finished, best)
@@ -63,7 +64,7 @@ class Trials(keras_tuner.Tuner):
     folder: Path
 
     def run_trial(self, trial: Any) -> dict[str, float]:
-        """Train one recipe; report the best validation accuracy."""
+        """Train one recipe; report the best validation score."""
         values = chosen(trial)
         changed = apply(self.recipe, values)
         epochs = trial.hyperparameters.values.get("tuner/epochs")
@@ -71,7 +72,7 @@ class Trials(keras_tuner.Tuner):
             changed = apply(changed, {"train.epochs": int(epochs)})
         console.print(f"trial {trial.trial_id}: {written(values)}")
         try:
-            return {"val_accuracy": score(changed, self.folder / f"trial-{trial.trial_id}", values)}
+            return {"val_score": score(changed, self.folder / f"trial-{trial.trial_id}", values)}
         except Exception as error:  # KerasTuner would go on to the next trial, which has the same fault
             raise keras_tuner.errors.FatalError(str(error)) from error
 
@@ -87,7 +88,7 @@ def oracle(search: Search, *, epochs: int) -> keras_tuner.Oracle:
             space.Int(item.field, int(item.low), int(item.high), sampling=sampling)
         else:
             space.Float(item.field, item.low, item.high, sampling=sampling)
-    objective = keras_tuner.Objective("val_accuracy", "max")
+    objective = keras_tuner.Objective("val_score", "max")
     if search.algorithm == "hyperband":
         return keras_tuner.oracles.HyperbandOracle(
             objective, max_epochs=epochs, seed=search.seed, hyperparameters=space
@@ -100,22 +101,21 @@ def oracle(search: Search, *, epochs: int) -> keras_tuner.Oracle:
 
 
 def score(recipe: Recipe, folder: Path, values: dict[str, Any]) -> float:
-    """Train `recipe` in `folder`; give the validation accuracy of its best epoch, or 0 when the loss became NaN.
+    """Train `recipe` in `folder`; give the validation score of its best epoch, or 0 when the loss became NaN.
 
     `values` are shown in TensorBoard's HParams.
     """
     folder.mkdir(exist_ok=True)
     keras.utils.clear_session()
     examples = data.load(recipe.data, progress=False)
-    prepared = preprocess.fit(recipe.data, examples)
-    model = build(recipe, examples)
+    model, prepared = build(recipe, examples)
     try:
         _, histories = trained(model, recipe, examples, prepared, folder)
     except TrainingFailed:
         return 0.0
-    best = max(history.curves["val_accuracy"][history.best_epoch - 1] for history in histories)
+    best = max(history.best for history in histories)
     log = Log(folder / "tensorboard", "hparams")
-    log.hparams(values, {"validation accuracy": best})
+    log.hparams(values, {f"validation {LABELS[histories[0].measure]}": best})
     log.close()
     (folder / "model.keras").unlink()
     return best
@@ -133,7 +133,7 @@ def written(values: dict[str, Any]) -> str:
 
 def show(trials: list[Any], best: Any) -> None:
     """The ten best trials as a table."""
-    table = Table("trial", "validation accuracy", "values")
+    table = Table("trial", "validation score", "values")
     for trial in sorted(trials, key=lambda trial: -trial.score)[:10]:
         mark = " *" if trial is best else ""
         table.add_row(f"{trial.trial_id}{mark}", f"{trial.score:.4f}", written(chosen(trial)))
