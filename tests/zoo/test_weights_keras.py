@@ -9,7 +9,7 @@ import pytest
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 import zoo
-from zoo.weights import load, table
+from zoo.weights import load
 
 
 def slow(*values):

@@ -69,15 +69,14 @@ def _in_order(model: keras.Model, root: h5py.Group) -> tuple[Given, list[str]]:
 
 
 def _by_name(model: keras.Model, layers: h5py.Group) -> tuple[Given, list[str]]:
-    """Keras 3: `layers/KIND_NUMBER/vars/PLACE`, and the layer's name as an attribute."""
+    """Keras 3: `layers/KIND_NUMBER/vars/PLACE`, and the layer's name as an attribute of `vars`."""
     ours = {layer.name for layer in weighted(model)}
     found: dict[str, list[Tensor]] = {}
     extra: list[str] = []
     for key in layers:
-        group = layers[key]
-        label = str(group.attrs.get("name", key))
-        places = sorted(group.get("vars", ()), key=int)
-        tensors = [_tensor(group["vars"], place, f"{label}/{place}") for place in places]
+        group = layers[key].get("vars", {})
+        label = str(group.attrs.get("name", key)) if group else key
+        tensors = [_tensor(group, place, f"{label}/{place}") for place in sorted(group, key=int)]
         if label in ours:
             found[label] = tensors
         else:
