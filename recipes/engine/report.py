@@ -162,6 +162,7 @@ def comparison(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
     if lite is None:
         return [(heading, scores), ("Test loss", loss)]
     gap = [none] * (len(models) - 1)
+    compared = f"of {lite['samples']}" if facts.test.measure == "accuracy" else "of the pixels"
     slow = lite["float_latency_ms"]
     islands = lite["float_tensors"]
     names = ", ".join(islands[:6]) + (" …" if len(islands) > 6 else "")
@@ -171,7 +172,7 @@ def comparison(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         (heading, [*scores, _score(facts.test, lite=lite)]),
         ("Test loss", [*loss, none]),
-        ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), f"of {lite['samples']}")]),
+        ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), compared)]),
         ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), smaller)]),
         ("File, gzipped", [none, *gap, (size(lite["gzip_bytes"]), "")]),
         (
@@ -202,7 +203,7 @@ def phase(history: History) -> dict[str, Any]:
         caption += f"; stopped early: {history.stopped}"
     drawn = (
         charts.curves(history, "loss", title="Loss"),
-        charts.curves(history, history.measure, title=measure[0].upper() + measure[1:], percent=True),
+        charts.curves(history, history.measure, title=measure if measure != "accuracy" else "Accuracy", percent=True),
     )
     title = PHASES.get(history.phase, history.phase.capitalize())
     return {"title": title, "caption": caption + ".", "charts": [chart for chart in drawn if chart]}

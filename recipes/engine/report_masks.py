@@ -30,7 +30,7 @@ def view(shown: Sequence[Shown], examples: Examples) -> dict[str, Any]:
             for one in shown
         ],
         "legend": [
-            {"name": name, "colour": colour, "clear": name == overlays.BACKGROUND}
+            {"name": name, "colour": colour, "painted": name != overlays.BACKGROUND}
             for name, colour in zip(classes, colours, strict=True)
         ],
         "card": [
