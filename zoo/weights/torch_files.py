@@ -33,6 +33,7 @@ def _torchvision(
 
 
 TORCH: tuple[Published, ...] = (
+    _torchvision("alexnet_one_tower", "alexnet-owt-7be5be79.pth"),
     _torchvision("resnet18", "resnet18-f37072fd.pth"),
     _torchvision("resnet34", "resnet34-b627a593.pth"),
     _torchvision("vgg11", "vgg11-8a719046.pth"),
