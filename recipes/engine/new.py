@@ -5,15 +5,17 @@ import json
 import keyword
 from pathlib import Path
 
+import numpy as np
+
 from recipes.engine import data
 from recipes.engine.errors import UserError
 from recipes.engine.files import write_text
 from recipes.engine.records import Data
-from recipes.engine.results import Examples
+from recipes.engine.results import LABELS, MEASURES, Examples
 
 TEMPLATE = '''"""{title}
 
-Task: tell apart {classes}.
+Task: {verb} {classes}.
 Data: {source}: {counts} images to train on, {validation} to choose on, {test} to report on.
 Result: none yet; run `edgezoo run {file}` and write it here.
 """
@@ -40,7 +42,7 @@ recipe = Recipe(
     train=Train(epochs={epochs}, batch_size={batch_size}, lr=2e-3),
     compress=Compress(quantize_aware=False),  # True trains through the rounding of int8
     export=Export(quantize="int8"),
-    gate=Gate(max_drop=0.02),  # the file may lose two points of test accuracy
+    gate=Gate(max_drop=0.02),  # the file may lose two points of test {score}
 )
 
 if __name__ == "__main__":
@@ -53,7 +55,8 @@ def write_recipe(name: str, source: Path, *, force: bool = False) -> Path:
 
     Args:
         name: of the recipe.
-        source: folder of class folders, `.npz` or `.csv`; loaded once, so that its faults show now.
+        source: folder of class folders or of `images` and `masks`, `.npz` or `.csv`; loaded once, so that its faults
+            show now.
         force: replace an existing file.
 
     Raises:
@@ -79,14 +82,21 @@ def write_recipe(name: str, source: Path, *, force: bool = False) -> Path:
 def text(name: str, source: Path, examples: Examples) -> str:
     """The recipe's text: size, model and epochs by what the data is."""
     height, width, channels = examples.shape
-    count = len(examples.train)
-    weights = data.class_weights(examples.train.labels, len(examples.classes))
+    count, masks = len(examples.train), examples.task == "segment"
+    side = max(height, width) if height == width or max(height, width) <= 224 else 224
+    size: int | None = side
+    if masks:  # a multiple of the strides; as they are, where they are that
+        size = None if height % 8 == width % 8 == 0 and max(height, width) <= 224 else max(round(side / 8) * 8, 16)
+    things = "pixels" if masks else "images"
+    weights = data.class_weights(examples.train.labels, len(examples.classes)) if not masks else np.ones(1)
     shown = ", ".join(examples.classes[:6]) + (
         f" and {len(examples.classes) - 6} more" if len(examples.classes) > 6 else ""
     )
     batch_size = 64 if count >= 1000 else 32 if count >= 200 else 16
     return TEMPLATE.format(
-        title=f"{name}: {len(examples.classes)} classes of images, from {harmless(source.name)} to a device.",
+        title=f"{name}: {len(examples.classes)} classes of {things}, from {harmless(source.name)} to a device.",
+        verb="name the class of each pixel:" if masks else "tell apart",
+        score=LABELS[MEASURES[examples.task]],
         classes=harmless(shown),
         source=harmless(str(source)),
         path=quoted(str(source)),
@@ -95,12 +105,12 @@ def text(name: str, source: Path, examples: Examples) -> str:
         test=len(examples.test),
         file=f"{name}.py",
         name=quoted(name),
-        size=max(height, width) if height == width or max(height, width) <= 224 else 224,
+        size=size,
         color=quoted("grey" if channels == 1 else "rgb"),
         balance=quoted("weights" if weights.max() / weights.min() >= 2 else "none"),
-        model=quoted("resnet8" if max(height, width) <= 40 else "mobilenet_v2_050"),
+        model=quoted("unet_tiny" if masks else "resnet8" if max(height, width) <= 40 else "mobilenet_v2_050"),
         epochs=min(max(round(60_000 / count), 10), 60),
-        batch_size=batch_size,
+        batch_size=min(batch_size, 8) if masks else batch_size,
     )
 
 
