@@ -43,15 +43,22 @@ class _Damaged(Exception):
     """The file is not what its format says; the text is the end of a sentence."""
 
 
+class _Sealed:
+    """A pickle may set any attribute of what it has made, unless this says no."""
+
+    def __setstate__(self, state: object) -> None:
+        raise _Damaged("it changes a tensor that it has made")
+
+
 @dataclass(frozen=True)
-class _Storage:
+class _Storage(_Sealed):
     kind: str
     key: str
     count: int
 
 
 @dataclass(frozen=True)
-class _View:
+class _View(_Sealed):
     """A tensor: `size` and `stride` over a storage, in elements."""
 
     storage: _Storage
