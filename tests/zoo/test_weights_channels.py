@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -148,3 +149,40 @@ def test_bfloat16_files_are_read(tmp_path):
     load(ours, tmp_path / "x.weights.h5", spec=SPEC)
     for ours_value, value in zip(ours.get_weights(), half.get_weights(), strict=True):
         np.testing.assert_array_equal(ours_value, np.asarray(value, "float32"))
+
+
+@pytest.mark.parametrize("how", ["external", "virtual", "link", "group"])
+def test_an_h5_file_that_points_outside_itself_is_refused(tmp_path, how):
+    """Else a file could make the weights out of any other file of the machine."""
+    (tmp_path / "secret").write_bytes(bytes(4000))
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["k"] = np.zeros((3, 3, 3, 8), "float32")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.attrs["layer_names"] = ["conv"]
+        group = file.create_group("conv")
+        group.attrs["weight_names"] = ["k"]
+        if how == "external":
+            group.create_dataset("k", (3, 3, 3, 8), "float32", external=[(str(tmp_path / "secret"), 0, 864)])
+        elif how == "virtual":
+            layout = h5py.VirtualLayout((3, 3, 3, 8), "float32")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "k", (3, 3, 3, 8))
+            group.create_virtual_dataset("k", layout)
+        elif how == "link":
+            group["k"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "k")
+        else:
+            group.create_group("k")
+    model = zoo.build("resnet8", input_shape=(32, 32, 3), classes=5)
+    with pytest.raises(zoo.ZooError, match="k is no array inside the file"):
+        load(model, tmp_path / "x.h5", spec=zoo.spec("resnet8"))
+
+
+def test_an_h5_file_that_is_something_else_or_lacks_a_group(tmp_path):
+    model, spec = zoo.build("resnet8", input_shape=(32, 32, 3), classes=5), zoo.spec("resnet8")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["table"] = np.zeros(4)
+    with pytest.raises(zoo.ZooError, match=r"x\.h5 holds no weights of a Keras model"):
+        load(model, tmp_path / "x.h5", spec=spec)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.attrs["layer_names"] = ["gone"]
+    with pytest.raises(zoo.ZooError, match=r"x\.h5 is not a file of Keras's weights: .*gone"):
+        load(model, tmp_path / "x.h5", spec=spec)

@@ -109,7 +109,13 @@ def test_vgg_flattens_channels_first(tmp_path, run):
         x = relu(net.linear(x, "classifier.0", 12))
         return net.linear(relu(net.linear(x, "classifier.3", 10)), "classifier.6", 5)
 
-    agree(spec, forward, tmp_path, run, size=(8, 12))
+    _, net = agree(spec, forward, tmp_path, run, size=(8, 12))
+    pooled = dataclasses.replace(spec, top="average")
+    model = zoo.build(pooled, input_shape=(20, 16, 3), classes=5)
+    done = load(model, tmp_path / "x.safetensors", spec=pooled)
+    assert done.new == ("head",)
+    kernel = model.get_layer("stage2_conv2").get_weights()[0]
+    np.testing.assert_array_equal(kernel, net.tensors["features.5.weight"].transpose(2, 3, 1, 0))
 
 
 def test_alexnet(tmp_path, run):
@@ -165,7 +171,23 @@ def test_efficientnet_lite(tmp_path, run):
         x = relu6(net.norm(net.conv(x, "_conv_head", 24, 1), "_bn1"))
         return net.linear(x.mean(axis=(2, 3)), "_fc", 5)
 
-    agree(spec, forward, tmp_path, run)
+    model, net = agree(spec, forward, tmp_path, run)
+    # The same tensors by the names of timm, whose first block has no expansion and other numbers.
+    modules = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    parts = [("_depthwise_conv", "conv_dw"), ("_bn1", "bn1"), ("_project_conv", "conv_pw"), ("_bn2", "bn2")]
+    modules |= {f"_blocks.0.{ours}": f"blocks.0.0.{theirs}" for ours, theirs in parts}
+    parts = [("_expand_conv", "conv_pw"), ("_bn0", "bn1"), ("_depthwise_conv", "conv_dw"), ("_bn1", "bn2")]
+    for number in (1, 2):
+        for ours, theirs in [*parts, ("_project_conv", "conv_pwl"), ("_bn2", "bn3")]:
+            modules[f"_blocks.{number}.{ours}"] = f"blocks.1.{number - 1}.{theirs}"
+    renamed = {}
+    for key, value in net.tensors.items():
+        module, part = key.rsplit(".", 1)
+        renamed[f"{modules[module]}.{part}"] = value
+    safetensors.numpy.save_file(renamed, tmp_path / "timm.safetensors")
+    again = zoo.build(spec, input_shape=(32, 40, 3), classes=5)
+    assert load(again, tmp_path / "timm.safetensors", spec=spec).new == ()
+    assert all(np.array_equal(a, b) for a, b in zip(again.get_weights(), model.get_weights(), strict=True))
 
 
 def small_resnet(tmp_path, change):
@@ -239,6 +261,42 @@ def test_names_are_checked():
     narrow = dataclasses.replace(spec, width=0.2)
     with pytest.raises(zoo.ZooError, match="none are published for this architecture"):
         load(model, "imagenet", spec=narrow)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "classes", "headless"),
+    [
+        ("mobilenet_v2_035", {}, 1000, False),
+        ("mobilenet_v2_035", {}, 5, True),
+        ("mobilenet_v3_small", {}, 5, False),  # the Dense layer before its head is in the file with a head only
+        ("vgg16", {"fc": (8, 8)}, 5, True),
+        ("vgg16", {"top": "average"}, 5, True),
+        ("vgg16", {"top": "average"}, 1000, True),
+        ("efficientnet_lite0", {}, 5, False),  # there is no such file
+    ],
+)
+def test_the_file_without_a_head_is_taken_where_it_has_all_that_the_model_can_use(
+    name, changes, classes, headless, monkeypatch
+):
+    def obtain(entry, **how):
+        assert how["headless"] == headless
+        raise Stop
+
+    monkeypatch.setattr(table, "obtain", obtain)
+    spec = dataclasses.replace(zoo.spec(name), **changes)
+    with pytest.raises(Stop):
+        load(zoo.build(spec, input_shape=(32, 32, 3), classes=classes), "imagenet", spec=spec)
+
+
+def test_a_top_that_flattens_wants_its_size_before_anything_is_fetched():
+    spec = dataclasses.replace(zoo.spec("alexnet_one_tower"), dropout=0.1)
+    model = zoo.build(spec, input_shape=(96, 128, 3), classes=3)
+    with pytest.raises(zoo.ZooError, match=r"flattens its features, .* fit images of 224 x 224 only, not 96 x 128"):
+        load(model, "torchvision", spec=spec)
 
 
 def test_every_entry_of_the_table_can_be_found():

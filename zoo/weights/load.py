@@ -66,7 +66,10 @@ def load(model: keras.Model, source: str | Path, *, spec: Spec, offline: bool = 
         raise ZooError(f"there is no file {path}")
     else:
         entry = table.find(str(source), family, spec)
-        path = table.obtain(entry, headless=_headless(model, entry), offline=offline, progress=progress)
+        headless = _headless(model, entry, spec)
+        if not headless:
+            _require_size(model, entry)
+        path = table.obtain(entry, headless=headless, offline=offline, progress=progress)
     with _tensors(model, family, path) as (given, extra):
         new = place.new_layers(model, given)
         place.check(model, given, extra, file=path.name, but=new)
@@ -85,10 +88,23 @@ def load(model: keras.Model, source: str | Path, *, spec: Spec, offline: bool = 
     )
 
 
-def _headless(model: keras.Model, entry: Published) -> bool:
-    """Whether the file without a head has all that the model can use."""
-    tail = place.tail(model)
-    return bool(entry.headless) and tail == ["head"] and model.get_layer("head").kernel.shape[1] != entry.classes
+def _headless(model: keras.Model, entry: Published, spec: Spec) -> bool:
+    """Whether there is a file without a head, and it has all that the model can use."""
+    if not entry.headless:
+        return False
+    other_classes = model.get_layer("head").kernel.shape[1] != entry.classes
+    return table.other_top(entry, spec) or (other_classes and place.tail(model) == ["head"])
+
+
+def _require_size(model: keras.Model, entry: Published) -> None:
+    """Before half a gigabyte is fetched: flattened features have the size of the weights' images."""
+    sizes = model.input_shape[1:3], entry.input_shape[:2]
+    if sizes[0] != sizes[1] and any(isinstance(layer, keras.layers.Flatten) for layer in model.layers):
+        (height, width), (wanted_height, wanted_width) = sizes
+        raise ZooError(
+            f"{model.name} flattens its features, so the weights {entry.name!r} fit images of {wanted_height} x "
+            f"{wanted_width} only, not {height} x {width}: build with that size, or with a top that pools"
+        )
 
 
 @contextmanager

@@ -39,6 +39,23 @@ def efficientnet_lite_lukemelas(model: keras.Model) -> Names:
     return names | {f"{last}_conv": "_conv_head", f"{last}_norm": "_bn1"}
 
 
+def efficientnet_lite_timm(model: keras.Model) -> Names:
+    """The `tf_efficientnet_lite0` to `4` of timm: `conv_stem`, `blocks.0.0.conv_dw`, …; stages and blocks from 0."""
+    names = {"stem_conv": "conv_stem", "stem_norm": "bn1", "head": "classifier"}
+    for label in _blocks(model):
+        stage, block = map(int, re.findall(r"\d+", label))
+        module = f"blocks.{stage - 1}.{block - 1}"
+        expands = _has(model, f"{label}_expand")
+        parts = {"depthwise": "conv_dw"} if not expands else {"expand": "conv_pw", "depthwise": "conv_dw"}
+        for number, (part, conv) in enumerate(parts.items(), start=1):
+            names |= {f"{label}_{part}": f"{module}.{conv}", f"{label}_{part}_norm": f"{module}.bn{number}"}
+        names |= _project(
+            label, f"{module}.conv_pwl" if expands else f"{module}.conv_pw", f"{module}.bn{len(parts) + 1}"
+        )
+    last = _last_stage(model)
+    return names | {f"{last}_conv": "conv_head", f"{last}_norm": "bn2"}
+
+
 def resnet_torchvision(model: keras.Model) -> Names:
     """`torchvision.models.resnet18` and `resnet34`.
 
@@ -74,7 +91,7 @@ def alexnet_torchvision(model: keras.Model) -> Names:
 
 MAPS: dict[str, tuple[Callable[[keras.Model], Names], ...]] = {
     "alexnet": (alexnet_torchvision,),
-    "efficientnet_lite": (efficientnet_lite_lukemelas,),
+    "efficientnet_lite": (efficientnet_lite_lukemelas, efficientnet_lite_timm),
     "mobilenet_v2": (mobilenet_v2_torchvision,),
     "resnet": (resnet_torchvision,),
     "vgg": (vgg_torchvision,),

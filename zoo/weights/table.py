@@ -9,6 +9,7 @@ from zoo.contract import Spec
 from zoo.errors import ZooError
 from zoo.families import FAMILIES
 from zoo.fetch import FetchError
+from zoo.models import resolve
 from zoo.weights.keras_files import KERAS
 from zoo.weights.published import NEUTRAL, Published
 from zoo.weights.torch_files import TORCH
@@ -91,6 +92,13 @@ def obtain(entry: Published, *, headless: bool, offline: bool, progress: bool) -
         except FetchError as error:
             reasons.append(str(error))
     raise ZooError(f"the weights {what} cannot be fetched: {'; '.join(reasons)}; {put}")
+
+
+def other_top(entry: Published, spec: Spec) -> bool:
+    """Whether `spec` has other layers after the features than the weights."""
+    family, _, _ = resolve(spec)
+    variant = FAMILIES[family].VARIANTS[entry.model]
+    return any(getattr(spec, key) != getattr(variant, key) for key in TOPS.get(family, ()))
 
 
 def _candidates(family: str, spec: Spec) -> list[Published]:

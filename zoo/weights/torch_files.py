@@ -6,6 +6,7 @@ from zoo.fetch import Copy, File
 from zoo.weights.published import Published
 
 HOME = "https://download.pytorch.org/models/"
+TIMM = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/"
 
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -29,6 +30,21 @@ def _torchvision(
         files=tuple(copies),
         licence="BSD-3-Clause",
         source="torchvision, IMAGENET1K_V1",
+    )
+
+
+def _timm(number: int, size: int, digest: str) -> Published:
+    """EfficientNet-Lite, converted by timm from the authors' checkpoints; normalised as in timm's table."""
+    file = f"tf_efficientnet_lite{number}-{digest}.pth"
+    return Published(
+        name="timm",
+        model=f"efficientnet_lite{number}",
+        input_shape=(size, size, 3),
+        mean=(127.5, 127.5, 127.5),
+        std=(127.5, 127.5, 127.5),
+        files=(Copy("home", "", (File(file, 0, digest, TIMM + file),)),),
+        licence="Apache-2.0",
+        source="timm, converted from the authors' checkpoint",
     )
 
 
@@ -71,5 +87,10 @@ TORCH: tuple[Published, ...] = (
         licence="Apache-2.0",
         source="ML Illustrated, converted from the authors' checkpoint",
     ),
+    _timm(0, 224, "0aa007d2"),
+    _timm(1, 240, "bde8b488"),
+    _timm(2, 260, "dcccb7df"),
+    _timm(3, 300, "b733e338"),
+    _timm(4, 380, "741542c3"),
 )
 """The hashes of the two that have a package were computed from its file; those of the others are the names'."""

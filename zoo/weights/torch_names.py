@@ -13,6 +13,9 @@ from zoo.weights.place import Given, Tensor, weighted
 IGNORED = "num_batches_tracked"
 """A counter of PyTorch's batch normalisation that nothing is computed from."""
 
+FLAT = ("fc1", "fc2")
+"""Layers that read flattened features; a model that pools them has none."""
+
 
 def given(model: keras.Model, family: str, tensors: Mapping[str, np.ndarray], *, file: str) -> tuple[Given, list[str]]:
     """Our layers' tensors, and the names of those that belong to none.
@@ -29,7 +32,13 @@ def given(model: keras.Model, family: str, tensors: Mapping[str, np.ndarray], *,
         raise ZooError(f"{file} has none of the names known for the family {family}; it has {some}, …")
     names = maps[counts.index(max(counts))]
     found = {layer.name: _tensors(layer, names.get(layer.name, ""), tensors) for layer in weighted(model)}
-    used = {tensor.name for group in found.values() for tensor in group}
+    dropped = [x for x in names if x in FLAT and x not in found and f"{names[x]}.weight" in tensors]
+    if dropped:
+        # The model pools what the file's own top flattens: its head reads something else.
+        dropped.append("head")
+        found["head"] = []
+    used = {f"{names[name]}.{part}" for name in dropped for part in ("weight", "bias")}
+    used |= {tensor.name for group in found.values() for tensor in group}
     return found, [name for name in tensors if name not in used and not name.endswith(IGNORED)]
 
 
