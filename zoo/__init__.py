@@ -8,36 +8,8 @@
 The command line is `python -m zoo`.
 """
 
-from zoo import weights
-from zoo.cards import Card, Layers, card
-from zoo.comparison import Comparison, compare
-from zoo.contract import Spec
-from zoo.errors import ZooError
-from zoo.families import FAMILIES
-from zoo.graph import macs
-from zoo.measure import Measured
-from zoo.models import build, endpoints, list_models, spec
-from zoo.transfer import RateTest, find_rate, layerwise, stages, train_from
+import lazy_loader
 
-__all__ = [
-    "FAMILIES",
-    "Card",
-    "Comparison",
-    "Layers",
-    "Measured",
-    "RateTest",
-    "Spec",
-    "ZooError",
-    "build",
-    "card",
-    "compare",
-    "endpoints",
-    "find_rate",
-    "layerwise",
-    "list_models",
-    "macs",
-    "spec",
-    "stages",
-    "train_from",
-    "weights",
-]
+# The names are those of `__init__.pyi`. Keras is imported with the first of them: `zoo.fetch` alone needs none, and
+# the engine's lists of data sets stay quick.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

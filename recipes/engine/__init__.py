@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from recipes.engine.records import Augment, Compress, Data, Export, Gate, Model, Recipe, Train
+from recipes.engine.records import Augment, Compress, Data, Export, Gate, Model, Recipe, Train, Transfer
 
-__all__ = ["Augment", "Compress", "Data", "Export", "Gate", "Model", "Recipe", "Train", "main"]
+__all__ = ["Augment", "Compress", "Data", "Export", "Gate", "Model", "Recipe", "Train", "Transfer", "main"]
 
 
 def main(recipe: Recipe, args: Sequence[str] | None = None) -> None:

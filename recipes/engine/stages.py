@@ -80,6 +80,7 @@ def build(recipe: Recipe, examples: Examples) -> tuple[keras.Model, Preprocess]:
         keras.config.set_dtype_policy("float32")
     if not source:
         return model, preprocess.fit(recipe.data, examples)
+    transfer.check(recipe, model)
     loaded = zoo.weights.load(model, source, spec=settings)
     for note in loaded.notes:
         console.print(f"note: {note}")
@@ -119,7 +120,8 @@ def trained(
             write_json(story(folder, step), dataclasses.asdict(history))
         best = max(best, reached)
         histories.append(history)
-    model.trainable = True
+    for layer in model.layers:
+        layer.trainable = True
     keep(model, path, prepared)
     for step in phases:
         (folder / f".{step.name}.keras").unlink()

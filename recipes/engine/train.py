@@ -34,7 +34,12 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """What it is made of."""
-        return {"inner": self.inner, "steps": self.steps}
+        return {"inner": keras.saving.serialize_keras_object(self.inner), "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Warmup":
+        """One made of that."""
+        return cls(keras.saving.deserialize_keras_object(config["inner"]), config["steps"])
 
 
 def schedule(train: Train, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:

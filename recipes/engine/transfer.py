@@ -9,6 +9,7 @@ import keras
 
 import zoo
 from recipes.engine import feed, train
+from recipes.engine.errors import UserError
 from recipes.engine.files import write_json
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.progress import console
@@ -52,6 +53,18 @@ def plan(recipe: Recipe) -> tuple[Phase, ...]:
             for number, endpoint in enumerate(record.unfreeze, start=1)
         ),
     )
+
+
+def check(recipe: Recipe, model: keras.Model) -> None:
+    """Refuse a plan that would fail after its first phases.
+
+    Raises:
+        UserError: `transfer.unfreeze` names an endpoint that the model lacks.
+    """
+    names = list(zoo.endpoints(model))
+    for endpoint in recipe.transfer.unfreeze:
+        if endpoint not in names:
+            raise UserError(f"transfer.unfreeze: there is no endpoint {endpoint!r}; the model has {', '.join(names)}")
 
 
 def open_up(model: keras.Model, phase: Phase) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -22,39 +23,7 @@ RECIPE = Recipe(
     gate=Gate(max_drop=None),
 )
 
-KILLER = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np
-from recipes.engine import checkpoint, run, train
-
-where, folder = sys.argv[1], Path(sys.argv[2])
-phase, moment = where.split("-")
-die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-begin, batch_end, savez = train.Keeper.on_epoch_begin, train.Keeper.on_train_batch_end, np.savez
-
-def on_epoch_begin(self, epoch, logs=None):
-    begin(self, epoch, logs)
-    if moment == "start" and self.path.name.startswith(phase) and epoch == 2:
-        die()
-
-def on_train_batch_end(self, batch, logs=None):
-    batch_end(self, batch, logs)
-    if moment == "middle" and self.path.name.startswith(phase) and self.state.epochs == 2:
-        die()
-
-def half(path, **arrays):
-    savez(path, **arrays)
-    mine = Path(path).name.startswith(f".{phase}") and '"epochs": 2' in str(arrays["state"])
-    if moment == "write" and mine:
-        with open(path, "r+b") as stream:
-            stream.truncate(1000)
-        die()
-
-train.Keeper.on_epoch_begin, train.Keeper.on_train_batch_end = on_epoch_begin, on_train_batch_end
-np.savez = half
-run.run(folder)
-"""
+KILLER = Path(__file__).with_name("killer.py")
 
 
 def weights(folder):
@@ -73,7 +42,7 @@ def reference(tmp_path_factory):
 @pytest.mark.parametrize("where", ["train-start", "train-middle", "train-write", "quantize-middle"])
 def test_a_killed_run_resumes_bit_for_bit(tmp_path, reference, where):
     folder = runs.create(dataclasses.replace(RECIPE, output=str(tmp_path)))
-    killed = subprocess.run([sys.executable, "-c", KILLER, where, str(folder)], capture_output=True, text=True)
+    killed = subprocess.run([sys.executable, KILLER, where, folder], capture_output=True, text=True)
     assert killed.returncode == -9, killed.stderr[-2000:]
     phase = where.split("-")[0]
     assert (folder / f"{phase}.checkpoint.npz").exists()
