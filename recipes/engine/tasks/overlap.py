@@ -55,7 +55,11 @@ class MaskLoss(keras.losses.Loss):
         truth = ops.cast(y_true, "int32")
         known = ops.cast(ops.not_equal(truth, IGNORE), y_pred.dtype)[..., None]
         target = ops.one_hot(truth, classes, dtype=y_pred.dtype)  # IGNORE becomes all zeros
-        weights = ops.ones(classes, y_pred.dtype) if self.weights is None else ops.cast(self.weights, y_pred.dtype)
+        weights = (
+            ops.ones(classes, y_pred.dtype)
+            if self.weights is None
+            else ops.convert_to_tensor(self.weights, y_pred.dtype)
+        )
         total = ops.zeros((), y_pred.dtype)
         if "dice" in self.kind:
             share = ops.softmax(y_pred, axis=-1) * known
