@@ -1,4 +1,4 @@
-"""The command line: `python -m zoo list [PATTERN]`, `card NAME`, `compare NAME NAME …`."""
+"""The command line: `python -m zoo list [PATTERN]`, `card NAME`, `compare NAME …`, `weights`."""
 
 import argparse
 import os
@@ -16,13 +16,14 @@ from zoo.errors import ZooError
 from zoo.families import FAMILIES
 from zoo.models import list_models, resolve
 from zoo.page import html_page
+from zoo.weights import published
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, or 2 for a mistake of the user."""
     options = _parser().parse_args(arguments)
     try:
-        table = {"list": _list, "card": _card, "compare": _compare}[options.command](options)
+        table = {"list": _list, "card": _card, "compare": _compare, "weights": _weights}[options.command](options)
     except ZooError as error:
         print(error, file=sys.stderr)
         return 2
@@ -36,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="the models, with the paper's input and classes")
     listing.add_argument("pattern", nargs="?", default="*", help="a name with wildcards, in quotes")
     listing.add_argument("--task", help="only models for this task, for instance classify")
+    trained = commands.add_parser("weights", help="the published weights, by model")
+    trained.add_argument("pattern", nargs="?", default="*", help="a name of a model with wildcards, in quotes")
     one = commands.add_parser("card", help="what a model is made of and what it costs")
     one.add_argument("name", help="a name that `list` shows")
     several = commands.add_parser("compare", help="models side by side")
@@ -63,6 +66,18 @@ def _list(options: argparse.Namespace) -> Table:
         origin = family.origin(settings)
         size = " x ".join(map(str, origin.input_shape))
         table.add_row(name, family.TASK, family_name, size, "none" if origin.classes is None else str(origin.classes))
+    return table
+
+
+def _weights(options: argparse.Namespace) -> Table:
+    table = Table("model", "weights", "trained at", "licence", "from", caption="fetched when they are first asked for")
+    for name in list_models(options.pattern):
+        for entry in published(name):
+            size = " x ".join(map(str, entry.input_shape))
+            ways = ", ".join(dict.fromkeys("its home" if copy.via == "home" else copy.via for copy in entry.files))
+            table.add_row(name, entry.name, size, entry.licence, f"{entry.source} ({ways})")
+    if not table.row_count:
+        raise ZooError(f"no published weights for a model that matches {options.pattern!r}")
     return table
 
 

@@ -18,6 +18,14 @@ def test_card_shows_the_figures(capsys):
     assert "75,290" in capsys.readouterr().out
 
 
+def test_weights_shows_what_is_published(capsys):
+    assert main(["weights", "mobilenet_v2"]) == 0
+    shown = capsys.readouterr().out
+    assert "torchvision" in shown
+    assert "imagenet" in shown
+    assert "resnet" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -25,6 +33,7 @@ def test_card_shows_the_figures(capsys):
         (["card", "resnet8", "--classes", "1"], "classes must be"),
         (["card", "resnet8", "--input-shape", "2", "2", "3"], "at least 4 x 4"),
         (["list", "zzz*"], "no model matches 'zzz*'"),
+        (["weights", "unet"], "no published weights"),
         (["list", "--task", "fly"], "task must be 'anomaly' or 'classify'"),
     ],
 )
