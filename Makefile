@@ -5,16 +5,19 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test slow lint format docs clean
+.PHONY: demo test slow backends lint format docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/edgezoo run recipes/digits.py
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not backends"
 
 slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
+
+backends: $(VENV)/.installed-test $(VENV)/.installed-backends
+	$(BIN)/python -m pytest -m backends
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -1,0 +1,81 @@
+"""Run by `test_backends.py` in a process of its own, since Keras takes its backend when it is imported.
+
+Reads cases as JSON from its input; for each, builds the model, gives it the weights that numpy draws, and writes to
+the folder of its first argument what the model did, as NAME.npz.
+"""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import zoo
+
+
+def weights(model, seed=0):
+    """Draw every weight, moving statistics too."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        shape = variable.shape
+        if variable.name in ("gamma", "moving_variance"):
+            variable.assign(rng.uniform(0.5, 1.5, shape))
+        elif len(shape) > 1:
+            variable.assign(rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape))
+        elif "seed" not in variable.path:
+            variable.assign(rng.normal(0, 0.1, shape))
+
+
+def run(case, folder):
+    """Everything that one model is asked."""
+    spec = zoo.spec(case["name"])
+    changes = {key: tuple(value) if isinstance(value, list) else value for key, value in case["changes"].items()}
+    spec = dataclasses.replace(spec, **changes)
+    shape, classes = tuple(case["input_shape"]), case["classes"]
+    model = zoo.build(spec, input_shape=shape, classes=classes)
+    weights(model)
+    examples = np.random.default_rng(1).standard_normal((4, *shape)).astype("float32")
+    predicted = model.predict_on_batch(examples)
+    endpoints = list(zoo.endpoints(model))
+
+    path = folder / f"{case['name']}.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    reloaded = loaded.predict_on_batch(examples)
+
+    if classes is None:
+        loss, targets = "mse", examples
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        targets = np.arange(4 * int(np.prod(model.output_shape[1:-1]))).reshape(4, *model.output_shape[1:-1]) % classes
+    keras.utils.set_random_seed(0)
+    fresh = zoo.build(spec, input_shape=shape, classes=classes)
+    fresh.compile(zoo.layerwise(keras.optimizers.Adam(3e-4), fresh, 0.9), loss)
+    losses = [float(fresh.train_on_batch(examples, targets)) for _ in range(6)]
+
+    zoo.train_from(fresh, "head")
+    before = {layer.name: layer.get_weights() for layer in fresh.layers}
+    fresh.compile(keras.optimizers.SGD(1e-3), loss)
+    fresh.train_on_batch(examples, targets)
+    moved = [
+        layer.name
+        for layer in fresh.layers
+        if any(not np.array_equal(a, b) for a, b in zip(before[layer.name], layer.get_weights(), strict=True))
+    ]
+    np.savez(
+        folder / f"{case['name']}.npz",
+        predicted=predicted,
+        reloaded=reloaded,
+        losses=losses,
+        moved=moved,
+        head=[layer.name for layer in zoo.stages(fresh)["head"] if layer.weights],
+        endpoints=endpoints,
+        backend=keras.backend.backend(),
+    )
+
+
+if __name__ == "__main__":
+    for case in json.loads(sys.stdin.read()):
+        run(case, Path(sys.argv[1]))
