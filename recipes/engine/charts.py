@@ -130,11 +130,14 @@ class Matrix:
         return self.margin + self.side * len(self.names) + 2
 
 
-def matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str], *, levels: int = 10) -> Matrix:
+def matrix(
+    confusion: Sequence[Sequence[int]], classes: Sequence[str], *, shares: bool = False, levels: int = 10
+) -> Matrix:
     """The heat map of a confusion matrix: right answers in one colour, wrong ones in another.
 
     Shade is the share of the row, in `levels` steps, and all cells of a shade are one path: a page with a hundred
-    classes stays small. Of more than a hundred classes, those with the most wrong answers are drawn.
+    classes stays small. Of more than a hundred classes, those with the most wrong answers are drawn. With `shares` a
+    cell says the percentage of its row in place of its count, which for pixels would not fit.
     """
     errors = [sum(row) - row[i] for i, row in enumerate(confusion)]
     kept = sorted(sorted(range(len(classes)), key=lambda i: -errors[i])[:MOST_CLASSES])
@@ -153,7 +156,8 @@ def matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str], *, levels
             key = ("right" if i == j else "wrong", level)
             left, top = margin + side * j, margin + side * i
             paths[key] = paths.get(key, "") + f"M{left} {top}h{side}v{side}h-{side}z"
-            counts.append(Count(left + side // 2, top + side // 2, str(count), level > 0.5 * levels))
+            text = _per_cent(count / total) if shares else str(count)
+            counts.append(Count(left + side // 2, top + side // 2, text, level > 0.5 * levels))
     return Matrix(
         names=tuple(classes[i] for i in kept),
         side=side,
@@ -162,3 +166,10 @@ def matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str], *, levels
         shades=tuple(Shade(k, round(0.1 + 0.9 * v / levels, 2), path) for (k, v), path in sorted(paths.items())),
         counts=tuple(counts),
     )
+
+
+def _per_cent(share: float) -> str:
+    """A share above 0 in whole per cent; neither 0, nor 100 for less than all."""
+    if share < 0.01:
+        return "<1"
+    return ">99" if 0.99 < share < 1.0 else f"{100 * share:.0f}"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 import yaml
 
-from recipes.engine import charts, pictures, report_masks
+from recipes.engine import charts, report_classes, report_masks, report_table
 from recipes.engine.files import write_json, write_text
+from recipes.engine.report_classes import counts
 from recipes.engine.results import LABELS, Evaluation, Examples, History, Shown
 from recipes.engine.wording import flat, many, percent, shorten, size, wilson
 
@@ -96,7 +96,7 @@ def figures(facts: Facts) -> dict[str, Any]:
             "fingerprint": examples.fingerprint,
             "shape": list(examples.shape),
             "classes": list(examples.classes),
-            "counts": {split: list(column) for split, column in _counts(examples).items()},
+            "counts": {split: list(column) for split, column in counts(examples).items()},
             "notes": list(examples.notes),
         },
         "recipe": facts.recipe,
@@ -134,58 +134,19 @@ def render(facts: Facts) -> str:
     if examples.task == "segment":
         page, own = "report_masks.html.j2", report_masks.view(facts.shown, examples)
     else:
-        page, own = "report.html.j2", {"card": card(examples), "mistakes": mistakes(facts)}
+        page, own = "report.html.j2", report_classes.view(test, examples)
     return environment.get_template(page).render(
         facts=facts,
         **own,
         headline=headline(facts),
-        interval=wilson(test.accuracy, test.examples),
-        majority=max(map(sum, test.confusion)) / test.examples,
         kind=KINDS[facts.lite["quantize"]] if facts.lite else "",
-        rows=comparison(facts),
+        rows=report_table.rows(test, facts.quantized_aware, facts.lite),
         phases=[phase(history) for history in facts.histories],
-        matrix=charts.matrix(test.confusion, examples.classes),
+        matrix=charts.matrix(test.confusion, examples.classes, shares=test.measure != "accuracy"),
         confused=confused(test),
         tiny=max(examples.shape[:2]) <= 64,
         recipe=yaml.safe_dump(facts.recipe, sort_keys=False, allow_unicode=True),
     )
-
-
-def comparison(facts: Facts) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Rows of the table float | fine-tuned (if there) | file: a heading and, for each column, a value and a note."""
-    none = ("—", "")
-    aware, lite = facts.quantized_aware, facts.lite
-    models = [facts.test] if aware is None else [facts.test, aware]
-    scores = [_score(model) for model in models]
-    heading = f"Test {LABELS[facts.test.measure]}"
-    loss = [(f"{model.loss:.4f}", "nats") for model in models]
-    if lite is None:
-        return [(heading, scores), ("Test loss", loss)]
-    gap = [none] * (len(models) - 1)
-    compared = f"of {lite['samples']}" if facts.test.measure == "accuracy" else "of the pixels"
-    slow = lite["float_latency_ms"]
-    islands = lite["float_tensors"]
-    names = ", ".join(islands[:6]) + (" …" if len(islands) > 6 else "")
-    ratio = lite["float_bytes"] / lite["bytes"]
-    smaller = f"{ratio:.1f}× smaller" if ratio >= 1.05 else ""
-    times = f"{slow / lite['latency_ms']:.1f}× faster" if slow and slow > lite["latency_ms"] else ""
-    return [
-        (heading, [*scores, _score(facts.test, lite=lite)]),
-        ("Test loss", [*loss, none]),
-        ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), compared)]),
-        ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), smaller)]),
-        ("File, gzipped", [none, *gap, (size(lite["gzip_bytes"]), "")]),
-        (
-            "Latency, one image",
-            [(f"{slow:.3f} ms", "as .tflite") if slow else none, *gap, (f"{lite['latency_ms']:.3f} ms", times)],
-        ),
-        ("Input → output", [none, *gap, (f"{lite['input_dtype']} → {lite['output_dtype']}", "")]),
-        (
-            "Operators",
-            [none, *gap, (f"{sum(lite['ops'].values())}", ", ".join(f"{n} {op}" for op, n in lite["ops"].items()))],
-        ),
-        ("Tensors in float", [none, *gap, (f"{len(islands)}" if islands else "none", names)]),
-    ]
 
 
 def phase(history: History) -> dict[str, Any]:
@@ -210,7 +171,7 @@ def phase(history: History) -> dict[str, Any]:
 
 
 def confused(evaluation: Evaluation, *, most: int = 10) -> list[tuple[str, str, int, float]]:
-    """The most frequent confusions: truth, answer, how often, and the share of the truth's examples."""
+    """The most frequent confusions: truth, answer, how often, and the share of what is so."""
     names = [score.name for score in evaluation.classes]
     pairs = [
         (names[i], names[j], count, count / sum(row))
@@ -221,52 +182,8 @@ def confused(evaluation: Evaluation, *, most: int = 10) -> list[tuple[str, str, 
     return sorted(pairs, key=lambda pair: (-pair[2], -pair[3]))[:most]
 
 
-def mistakes(facts: Facts, *, most: int = 24) -> list[dict[str, Any]]:
-    """The worst mistakes on test data with their pictures."""
-    images = facts.examples.test.images
-    return [
-        dataclasses.asdict(mistake) | {"picture": pictures.data_uri(images[mistake.index], longest=112)}
-        for mistake in facts.test.worst[:most]
-    ]
-
-
-def card(examples: Examples) -> list[dict[str, Any]]:
-    """One row a class: its name, counts by split, and a few training pictures (of the first hundred classes)."""
-    counts = _counts(examples)
-    each = min(max(80 // len(examples.classes), 1), 6)
-    rows = []
-    for i, name in enumerate(examples.classes):
-        found = np.flatnonzero(examples.train.labels == i)
-        chosen = found[np.linspace(0, len(found) - 1, min(each, len(found))).astype(int)] if i < 100 else []
-        rows.append(
-            {
-                "name": name,
-                "counts": [column[i] for column in counts.values()],
-                "total": sum(column[i] for column in counts.values()),
-                "pictures": [pictures.data_uri(examples.train.images[k], longest=40) for k in chosen],
-            }
-        )
-    return rows
-
-
 def _scored(evaluation: Evaluation) -> dict[str, Any]:
     values = dataclasses.asdict(evaluation)
     if evaluation.measure == "accuracy":
         values["accuracy_interval"] = list(wilson(evaluation.accuracy, evaluation.examples))
     return values
-
-
-def _score(evaluation: Evaluation, *, lite: dict[str, Any] | None = None) -> tuple[str, str]:
-    """The score of a model, or of the file; the interval of an accuracy, for pixels are no independent trials."""
-    share = evaluation.score if lite is None else lite[evaluation.measure]
-    count = evaluation.examples if lite is None else lite["samples"]
-    if evaluation.measure != "accuracy":
-        return percent(share), f"of {many(count, 'image')}"
-    low, high = wilson(share, count)
-    return percent(share), f"{percent(low)} to {percent(high)}"
-
-
-def _counts(examples: Examples) -> dict[str, list[int]]:
-    classes = len(examples.classes)
-    counted = {name: np.bincount(s.labels.ravel(), minlength=classes) for name, s in examples.splits().items()}
-    return {name: counts[:classes].tolist() for name, counts in counted.items()}  # without what is ignored in masks

@@ -6,17 +6,18 @@ from typing import Any
 import numpy as np
 
 from recipes.engine import overlays, pictures
-from recipes.engine.results import Examples, Shown
+from recipes.engine.report_classes import counts
+from recipes.engine.results import IGNORE, Examples, Shown
 
 LONGEST = 256
 """Pixels on the longer side of a picture on the page."""
 
 
 def view(shown: Sequence[Shown], examples: Examples) -> dict[str, Any]:
-    """What `report_masks.html.j2` needs: `shown`, `legend`, `card` and `samples`."""
+    """What `report_masks.html.j2` needs: `shown`, `legend`, `unjudged`, `card` and `samples`."""
     classes = examples.classes
     colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in overlays.colours(classes)[: len(classes)]]
-    counts = [np.bincount(s.labels.ravel(), minlength=len(classes))[: len(classes)] for s in examples.splits().values()]
+    columns = counts(examples).values()
     train = examples.train
     chosen = np.linspace(0, len(train) - 1, min(len(train), 8)).astype(int)
     painted = [overlays.overlay(train.images[row], train.labels[row], classes) for row in chosen]
@@ -33,8 +34,9 @@ def view(shown: Sequence[Shown], examples: Examples) -> dict[str, Any]:
             {"name": name, "colour": colour, "painted": name != overlays.BACKGROUND}
             for name, colour in zip(classes, colours, strict=True)
         ],
+        "unjudged": any((subset.labels == IGNORE).any() for subset in examples.splits().values()),
         "card": [
-            {"name": name, "colour": colours[i], "shares": [float(c[i] / max(c.sum(), 1)) for c in counts]}
+            {"name": name, "colour": colours[i], "shares": [column[i] / max(sum(column), 1) for column in columns]}
             for i, name in enumerate(classes)
         ],
         "samples": [pictures.data_uri(picture, longest=LONGEST) for picture in painted],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recipes.engine import charts, report
-from recipes.engine.results import ClassScore, Evaluation, Examples, History, Mistake, Subset
+from recipes.engine.results import IGNORE, ClassScore, Evaluation, Examples, History, Mistake, Shown, Subset
 
 NASTY = '<script>alert("x")</script>'
 
@@ -261,3 +261,48 @@ def test_of_many_classes_those_with_the_most_wrong_answers_are_drawn():
     confusion[50:, 0] += 3
     drawn = charts.matrix(confusion.tolist(), [str(i) for i in range(150)])
     assert drawn.names == tuple(str(i) for i in range(50, 150))
+
+
+def test_the_matrix_of_shares_never_rounds_to_none_or_all():
+    confusion = [[9990, 10, 0], [0, 400, 600], [0, 0, 7]]
+    drawn = charts.matrix(confusion, ("cat", "dog", "hen"), shares=True)
+    assert [count.text for count in drawn.counts] == [">99", "<1", "40", "60", "100"]
+
+
+def masks(*, ignored=False):
+    """A report on images of 8 x 8 pixels; the class `fog` is neither in the masks nor in the answers."""
+    names = ("background", "disc", "fog")
+    labels = np.zeros((4, 8, 8), np.uint8)
+    labels[:, :4] = 1
+    if ignored:
+        labels[0, 0, 0] = IGNORE
+    subset = Subset(np.full((4, 8, 8, 1), 90, np.uint8), labels, tuple(f"{i}.png" for i in range(4)))
+    scores = (
+        ClassScore("background", 0.75, 0.75, 0.75, 2000, 0.6),
+        ClassScore("disc", 0.75, 0.75, 0.75, 2000, 0.6),
+        ClassScore("fog", 0.0, 0.0, 0.0, 0, None),
+    )
+    test = Evaluation("test", 4, 0.75, 0.5, scores, ((1500, 500, 0), (500, 1500, 0), (0, 0, 0)), (), miou=0.6)
+    made = facts(test=test, validation=dataclasses.replace(test, split="validation"), lite=None)
+    examples = Examples(names, subset, subset, subset, "f" * 64, "made", (), "segment")
+    shown = (Shown("0.png", 0.6, subset.images[0], labels[0], labels[1]),)
+    return dataclasses.replace(made, examples=examples, shown=shown)
+
+
+def test_masks_are_counted_in_pixels_and_cells_in_per_cent():
+    page = report.render(masks())
+    assert re.findall(r'<text x="\d+" y="\d+"[^>]*>(\d+)</text>', page) == ["75", "25", "25", "75"]
+    assert re.search(r">pixels</th>.*?<td class=\"number\">500</td>", page, re.DOTALL)
+    assert "times</th>" not in page
+
+
+def test_a_class_that_does_not_occur_has_no_scores_and_is_not_in_the_mean():
+    page = report.render(masks())
+    row = re.search(r"fog</th>(.*?)</tr>", page[page.index('id="classes"') :], re.DOTALL).group(1)
+    assert row.count("—") == 4 and "%" not in row
+    assert "its mean over the 2 classes that are in the test masks or in the answers." in page
+
+
+def test_pixels_that_are_not_judged_are_explained_where_there_are_any():
+    assert "not judged" in report.render(masks(ignored=True))
+    assert "not judged" not in report.render(masks())

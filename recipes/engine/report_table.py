@@ -1,0 +1,61 @@
+"""The report's table: the float model beside the file for the device."""
+
+from typing import Any
+
+from recipes.engine.results import LABELS, Evaluation
+from recipes.engine.wording import many, percent, size, wilson
+
+Row = tuple[str, list[tuple[str, str]]]
+"""A heading and, for each column, a value and a note."""
+
+
+def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None) -> list[Row]:
+    """The table float | fine-tuned (if there) | file.
+
+    Args:
+        test: the float model on test data.
+        aware: the fine-tuned model on test data, where there is one.
+        lite: the exported file, as in `report.Facts`; None where nothing was exported.
+    """
+    none = ("—", "")
+    models = [test] if aware is None else [test, aware]
+    scores = [_score(model) for model in models]
+    heading = f"Test {LABELS[test.measure]}"
+    loss = [(f"{model.loss:.4f}", "nats") for model in models]
+    if lite is None:
+        return [(heading, scores), ("Test cross-entropy", loss)]
+    gap = [none] * (len(models) - 1)
+    compared = f"of {lite['samples']}" if test.measure == "accuracy" else "of the pixels"
+    slow = lite["float_latency_ms"]
+    islands = lite["float_tensors"]
+    names = ", ".join(islands[:6]) + (" …" if len(islands) > 6 else "")
+    ratio = lite["float_bytes"] / lite["bytes"]
+    smaller = f"{ratio:.1f}× smaller" if ratio >= 1.05 else ""
+    times = f"{slow / lite['latency_ms']:.1f}× faster" if slow and slow > lite["latency_ms"] else ""
+    return [
+        (heading, [*scores, _score(test, lite=lite)]),
+        ("Test cross-entropy", [*loss, none]),
+        ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), compared)]),
+        ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), smaller)]),
+        ("File, gzipped", [none, *gap, (size(lite["gzip_bytes"]), "")]),
+        (
+            "Latency, one image",
+            [(f"{slow:.3f} ms", "as .tflite") if slow else none, *gap, (f"{lite['latency_ms']:.3f} ms", times)],
+        ),
+        ("Input → output", [none, *gap, (f"{lite['input_dtype']} → {lite['output_dtype']}", "")]),
+        (
+            "Operators",
+            [none, *gap, (f"{sum(lite['ops'].values())}", ", ".join(f"{n} {op}" for op, n in lite["ops"].items()))],
+        ),
+        ("Tensors in float", [none, *gap, (f"{len(islands)}" if islands else "none", names)]),
+    ]
+
+
+def _score(evaluation: Evaluation, *, lite: dict[str, Any] | None = None) -> tuple[str, str]:
+    """The score of a model, or of the file; the interval of an accuracy, for pixels are no independent trials."""
+    share = evaluation.score if lite is None else lite[evaluation.measure]
+    count = evaluation.examples if lite is None else lite["samples"]
+    if evaluation.measure != "accuracy":
+        return percent(share), f"of {many(count, 'image')}"
+    low, high = wilson(share, count)
+    return percent(share), f"{percent(low)} to {percent(high)}"
