@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import zoo
-from recipes.engine import data, gate, overlays, report, runs, stages
+from recipes.engine import data, gate, network, overlays, report, runs, stages
 from recipes.engine.errors import GateFailed, UserError
 from recipes.engine.files import sha256, write_json
 from recipes.engine.progress import console
@@ -28,7 +28,7 @@ def run(folder: Path) -> report.Facts:
     """
     recipe, summary = runs.read_recipe(folder), runs.read_manifest(folder)["summary"]
     examples = load(recipe, folder)
-    new, prepared = stages.build(recipe, examples)
+    new, prepared = network.build(recipe, examples)
     model, histories = stages.trained(new, recipe, examples, prepared, folder)
     validation, test = stages.judge(model, examples, prepared)
     small, fine_tuning = stages.compressed(model, recipe, examples, prepared, folder)

@@ -15,11 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from recipes.engine import data, runs
 from recipes.engine.errors import TrainingFailed
 from recipes.engine.files import write_text
+from recipes.engine.network import build
 from recipes.engine.progress import console
 from recipes.engine.recipe_file import to_plain
 from recipes.engine.records import Recipe
 from recipes.engine.results import LABELS
-from recipes.engine.stages import build, trained
+from recipes.engine.stages import trained
 from recipes.engine.tensorboard import Log
 from recipes.engine.tune import Search, apply, parse
 

@@ -21,9 +21,9 @@ from recipes.engine import (
     cli,
     data,
     gate,
+    network,
     run,
     runs,
-    stages,
 )
 from recipes.engine.errors import UserError
 from recipes.engine.predict import predict
@@ -200,7 +200,7 @@ def test_the_gate_judges_the_miou(tmp_path, rules, score, words):
 def test_a_recipe_for_the_other_task_is_refused_before_training(folder, tmp_path, changes, words):
     made = recipe(folder, tmp_path, gate=Gate(), **changes)
     with pytest.raises(UserError, match=words):
-        stages.build(made, data.load(made.data, progress=False))
+        network.build(made, data.load(made.data, progress=False))
 
 
 def test_a_new_recipe_suits_the_masks(folder, tmp_path, monkeypatch, capsys):
@@ -212,7 +212,7 @@ def test_a_new_recipe_suits_the_masks(folder, tmp_path, monkeypatch, capsys):
     from recipes.engine.recipe_file import load
 
     made = load("shapes.py").recipe
-    stages.build(made, data.load(made.data, progress=False))
+    network.build(made, data.load(made.data, progress=False))
 
 
 def test_a_resumed_run_ends_with_the_same_weights(folder, tmp_path):
@@ -221,7 +221,7 @@ def test_a_resumed_run_ends_with_the_same_weights(folder, tmp_path):
     def trained(home, epochs):
         part = dataclasses.replace(made, train=dataclasses.replace(made.train, schedule="constant", epochs=epochs))
         examples = data.load(part.data, progress=False)
-        model, prepared = stages.build(part, examples)
+        model, prepared = network.build(part, examples)
         from recipes.engine import train
 
         settings = {"train": part.train, "augmentation": part.augment, "weights": None, "macs": 0, "phase": "train"}

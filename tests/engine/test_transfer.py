@@ -11,7 +11,22 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes.engine import Data, Export, Gate, Model, Recipe, Train, Transfer, data, run, runs, stages, train, transfer
+from recipes.engine import (
+    Data,
+    Export,
+    Gate,
+    Model,
+    Recipe,
+    Train,
+    Transfer,
+    data,
+    network,
+    run,
+    runs,
+    stages,
+    train,
+    transfer,
+)
 from recipes.engine.errors import UserError
 
 WIDTH = 8
@@ -22,7 +37,7 @@ def weights(tmp_path_factory):
     """A network that already knows digits, as a file for another number of classes."""
     recipe = Recipe(model=Model(name="resnet8", width=WIDTH), train=Train(epochs=6, lr=0.01))
     examples = data.load(recipe.data)
-    model, prepared = stages.build(recipe, examples)
+    model, prepared = network.build(recipe, examples)
     folder = tmp_path_factory.mktemp("trained")
     model, _ = stages.trained(model, recipe, examples, prepared, folder)
     settings = dataclasses.replace(zoo.spec("resnet8"), width=WIDTH)
@@ -50,7 +65,7 @@ def recipe(weights, tmp_path):
 
 def given(recipe):
     examples = data.load(recipe.data)
-    return examples, *stages.build(recipe, examples)
+    return examples, *network.build(recipe, examples)
 
 
 def test_the_phases_of_a_recipe(recipe):
