@@ -20,7 +20,7 @@ Data: {source}: {counts} images to train on, {validation} to choose on, {test} t
 Result: none yet; run `edgezoo run {file}` and write it here.
 """
 
-from recipes.engine import Augment, Compress, Data, Export, Gate, Model, Recipe, Train, main
+from recipes.engine import Augment, Compress, Data, Export, Gate, Model, Recipe, Train{imported}, main
 
 recipe = Recipe(
     name={name},
@@ -40,7 +40,7 @@ recipe = Recipe(
         contrast=0.1,
     ),
     train=Train(epochs={epochs}, batch_size={batch_size}, lr=2e-3),
-    compress=Compress(quantize_aware=False),  # True trains through the rounding of int8
+{transfer}    compress=Compress(quantize_aware=False),  # True trains through the rounding of int8
     export=Export(quantize="int8"),
     gate=Gate(max_drop=0.02),  # the file may lose two points of test {score}
 )
@@ -48,6 +48,13 @@ recipe = Recipe(
 if __name__ == "__main__":
     main(recipe)
 '''
+
+
+TRANSFER = """    # Starts from ImageNet's weights (14 MB, fetched once): the head learns first, then everything a little.
+    # Without this line the network starts from nothing.
+    transfer=Transfer(weights="torchvision", unfreeze=("stem",), epochs={epochs}, lr=1e-3, layer_decay=0.8),
+"""
+"""For photographs: see docs/transfer.md."""
 
 
 def write_recipe(name: str, source: Path, *, force: bool = False) -> Path:
@@ -92,6 +99,8 @@ def text(name: str, source: Path, examples: Examples) -> str:
     shown = ", ".join(examples.classes[:6]) + (
         f" and {len(examples.classes) - 6} more" if len(examples.classes) > 6 else ""
     )
+    photographs = not masks and max(height, width) > 40
+    epochs = min(max(round(60_000 / count), 10), 60)
     batch_size = 64 if count >= 1000 else 32 if count >= 200 else 16
     return TEMPLATE.format(
         title=f"{name}: {len(examples.classes)} classes of {things}, from {harmless(source.name)} to a device.",
@@ -108,8 +117,10 @@ def text(name: str, source: Path, examples: Examples) -> str:
         size=size,
         color=quoted("grey" if channels == 1 else "rgb"),
         balance=quoted("weights" if weights.max() / weights.min() >= 2 else "none"),
-        model=quoted("unet_tiny" if masks else "resnet8" if max(height, width) <= 40 else "mobilenet_v2_050"),
-        epochs=min(max(round(60_000 / count), 10), 60),
+        model=quoted("unet_tiny" if masks else "mobilenet_v2" if photographs else "resnet8"),
+        epochs=max(epochs // 4, 5) if photographs else epochs,
+        imported=", Transfer" if photographs else "",
+        transfer=TRANSFER.format(epochs=epochs // 2) if photographs else "",
         batch_size=min(batch_size, 8) if masks else batch_size,
     )
 

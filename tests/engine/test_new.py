@@ -25,9 +25,21 @@ def test_the_recipe_suits_the_data(folder):
     loaded = load(str(path))
     data, model = loaded.recipe.data, loaded.recipe.model
     assert (data.source, data.size, data.color, data.balance) == (str(folder), 50, "rgb", "weights")
-    assert model.name == "mobilenet_v2_050"
+    assert model.name == "mobilenet_v2"
+    assert (loaded.recipe.transfer.weights, loaded.recipe.transfer.unfreeze) == ("torchvision", ("stem",))
     assert loaded.recipe.name == "mine"
     assert loaded.summary.startswith("mine: 2 classes")
+
+
+def test_small_pictures_and_masks_start_from_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "small.npz", images=images, labels=np.arange(12) % 2)
+    np.savez(tmp_path / "masks.npz", images=images, masks=(images > 128).astype("uint8"))
+    for name, model in (("small", "resnet8"), ("masks", "unet_tiny")):
+        recipe = load(str(write_recipe(f"my_{name}", tmp_path / f"{name}.npz"))).recipe
+        assert (recipe.model.name, recipe.transfer.weights) == (model, "")
 
 
 def test_an_existing_file_is_kept(folder):
