@@ -50,7 +50,7 @@ if __name__ == "__main__":
 '''
 
 
-TRANSFER = """    # Starts from ImageNet's weights (14 MB, fetched once): the head learns first, then everything a little.
+TRANSFER = """    # Starts from ImageNet's weights (14 MB, fetched once): first the head learns, then everything.
     # Without this line the network starts from nothing.
     transfer=Transfer(weights="torchvision", unfreeze=("stem",), epochs={epochs}, lr=1e-3, layer_decay=0.8),
 """
