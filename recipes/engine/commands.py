@@ -202,7 +202,7 @@ def new_command(args: list[str]) -> None:
 
         Args:
             name: of the recipe; the file is NAME.py.
-            data: folder of class folders, .npz or .csv.
+            data: folder of class folders, or of `images` and `masks`; .npz or .csv.
             force: replace an existing file.
         """
         from recipes.engine.new import write_recipe
