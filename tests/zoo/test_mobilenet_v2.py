@@ -114,8 +114,3 @@ def test_an_impossible_padding_or_epsilon_is_refused():
     for field, value in (("padding", "corner"), ("epsilon", 0.0)):
         with pytest.raises(zoo.ZooError, match=field):
             dataclasses.replace(zoo.spec("mobilenet_v2"), **{field: value})
-
-
-def test_parameters_of_torchvision():
-    model = zoo.build("mobilenet_v2", input_shape=(32, 32, 3), classes=1000)
-    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == 3_504_872
