@@ -97,7 +97,7 @@ def named(wanted, *, slow):
 
 TRAINED = named(
     ".",
-    slow=r"resnet(34|56|50v2|1\d\d)|inception_(v3|r)|lite[1-4]|vgg1[39]|net_v[12]_(050|075|130|140)|v3_large_",
+    slow=r"resnet(32|34|56|50v2|1\d\d)|inception_(v3|r)|lite[1-4]|vgg1[39]|net_v[12]_(050|075|130|140)|v3_large",
 )
 EXPORTED = named(
     r"mlperf_|resnet(8|20)$|mobilenet_v[12]_0[23]5|v3_small(_075)?$|efficientnet_lite0|unet_tiny",
