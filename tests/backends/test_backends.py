@@ -73,6 +73,7 @@ def test_the_contract_on_each_backend(done, backend, family):
     scale = np.abs(reference["predicted"]).max()
     np.testing.assert_allclose(answer["predicted"], reference["predicted"], rtol=1e-4, atol=1e-4 * scale)
     np.testing.assert_array_equal(answer["reloaded"], answer["predicted"])
+    np.testing.assert_allclose(answer["losses"][0], reference["losses"][0], rtol=1e-3)
     assert min(answer["losses"][1:]) < answer["losses"][0]
     assert "head" in answer["moved"]
     assert set(answer["moved"]) <= set(answer["head"]), "the frozen backbone stays as it is"
