@@ -6,7 +6,6 @@ only one whose peak of memory is that of one model.
 
 import dataclasses
 import json
-import re
 import subprocess
 import sys
 import time
@@ -110,7 +109,8 @@ def peak() -> int | None:
     status = Path("/proc/self/status")
     if status.exists():
         # Not getrusage: on Linux a process inherits the peak of the one that started it.
-        return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1])  # type: ignore[index]
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return 1024 * int(fields["VmHWM"].removesuffix("kB"))
     try:
         import resource
     except ImportError:

@@ -86,7 +86,10 @@ def layerwise(optimizer: keras.optimizers.Optimizer, model: keras.Model, decay: 
 
 
 class _Layerwise:
-    """Scales the learning rate that an optimizer's update sees, by the path of the variable."""
+    """Scales the learning rate that an optimizer's update sees, by the path of the variable.
+
+    Mixed into a Keras optimizer, which the type checker cannot know.
+    """
 
     scales: dict[str, float]
 
@@ -147,7 +150,8 @@ def find_rate(
     check.real(least, "least", above=0.0)
     check.real(most, "most", above=least)
     check.whole(steps, "steps", least=10)
-    before = [np.array(value) for value in model.get_weights()]
+    # All variables, the states of dropout too: a training after the test is the one without it.
+    before = [np.array(variable) for variable in model.variables]
     model.compile(optimizer=optimizer(least), loss=loss)
     rates: list[float] = []
     losses: list[float] = []
@@ -166,7 +170,8 @@ def find_rate(
             break
         rates.append(float(rate))
         losses.append(smooth)
-    model.set_weights(before)
+    for variable, old in zip(model.variables, before, strict=True):
+        variable.assign(old)
     if not losses:
         raise ZooError("the loss is no number at the smallest learning rate; look at the inputs and the targets")
     return RateTest(tuple(rates), tuple(losses), max(rates[int(np.argmin(losses))] / 10, least))

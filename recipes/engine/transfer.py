@@ -31,6 +31,7 @@ class Phase:
         settings: how it trains.
         decay: of the rate, an endpoint further from the head.
         note: what the report says of it.
+        find_lr: whether a range test sets its rate.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Phase:
     settings: Train
     decay: float = 1.0
     note: str = ""
+    find_lr: bool = False
 
 
 def plan(recipe: Recipe) -> tuple[Phase, ...]:
@@ -46,13 +48,11 @@ def plan(recipe: Recipe) -> tuple[Phase, ...]:
     if not record.weights:
         return (Phase("train", "", recipe.train),)
     settings = train.fine_tuning(recipe.train, epochs=record.epochs, lr=record.lr)
-    return (
-        Phase("train", "head", recipe.train, note=f"only the head on the {record.weights} weights"),
-        *(
-            Phase(f"unfreeze{number}", endpoint, settings, record.layer_decay, note=f"{endpoint} and all after it")
-            for number, endpoint in enumerate(record.unfreeze, start=1)
-        ),
-    )
+    phases = [Phase("train", "head", recipe.train, note=f"only the head on the {record.weights} weights")]
+    for number, endpoint in enumerate(record.unfreeze, start=1):
+        note = f"{endpoint} and all after it"
+        phases.append(Phase(f"unfreeze{number}", endpoint, settings, record.layer_decay, note))
+    return tuple(dataclasses.replace(phase, find_lr=record.find_lr) for phase in phases)
 
 
 def check(recipe: Recipe, model: keras.Model) -> None:
@@ -76,11 +76,11 @@ def open_up(model: keras.Model, phase: Phase) -> None:
 def with_rate(
     phase: Phase, model: keras.Model, recipe: Recipe, examples: Examples, prepared: Preprocess, folder: Path
 ) -> Train:
-    """The settings of `phase`, with the learning rate of a range test where the recipe asks for one.
+    """The settings of `phase`, with the learning rate of a range test where it asks for one.
 
     The test is kept in `NAME.rate.json`, so that a resumed run trains at the rate that it began with.
     """
-    if not recipe.transfer.find_lr:
+    if not phase.find_lr:
         return phase.settings
     path = folder / f"{phase.name}.rate.json"
     if not path.exists():

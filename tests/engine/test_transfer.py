@@ -124,6 +124,8 @@ def test_the_rate_of_each_phase_comes_from_a_test_and_is_remembered(recipe, tmp_
     assert settings == dataclasses.replace(recipe.train, lr=kept["rate"])
     assert 1e-4 < kept["rate"] < 1.0
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    quantize = transfer.Phase("quantize", "", recipe.train)
+    assert transfer.with_rate(quantize, model, finding, examples, prepared, tmp_path) is recipe.train, "not its own"
     (tmp_path / "train.rate.json").write_text(json.dumps({"rate": 0.123}))
     assert transfer.with_rate(step, model, finding, examples, prepared, tmp_path).lr == 0.123
 

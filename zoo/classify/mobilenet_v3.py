@@ -117,6 +117,7 @@ def _checked(row: object) -> Row:
         check.flag(found[field], f"{field} in rows")
     for field in ("kernel", "expanded", "channels", "stride"):
         check.whole(found[field], f"{field} in rows")
+    # Every field has its type, as was just checked.
     return Row(*row)  # type: ignore[misc]
 
 

@@ -118,6 +118,7 @@ def _tensors(model: keras.Model, family: str, path: Path) -> Iterator[tuple[Give
     elif path.suffix == ".safetensors":
         try:
             with safetensors.safe_open(path, framework="np") as archive:
+                # The archive has keys() and is no mapping.
                 tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
         except safetensors.SafetensorError as error:
             raise ZooError(f"{path} is damaged or incomplete: {error}") from None

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def _zip(path: Path) -> dict[str, np.ndarray]:
                 raise _Damaged("it has no data.pkl")
             folder = pickled.removesuffix("data.pkl")
             with archive.open(pickled) as stream:
-                views = _views(_load(stream))  # type: ignore[arg-type]
+                views = _views(_load(stream))
             if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
                 raise _Damaged("it was written on a big-endian machine, which is not supported")
 
@@ -122,7 +122,7 @@ def _zip(path: Path) -> dict[str, np.ndarray]:
         raise _Damaged(f"{error.args[0]}") from None
 
 
-def _legacy(stream: BinaryIO) -> dict[str, np.ndarray]:
+def _legacy(stream: IO[bytes]) -> dict[str, np.ndarray]:
     """Magic number, protocol, machine, the pickle, the keys, then each storage: its length and its numbers."""
     if _load(stream) != MAGIC:
         raise pickle.UnpicklingError("it does not start as one does")
@@ -189,7 +189,7 @@ def _views(loaded: object) -> dict[str, _View]:
     return {name: value for name, value in items if isinstance(name, str) and isinstance(value, _View)}
 
 
-def _load(stream: BinaryIO) -> object:
+def _load(stream: IO[bytes]) -> object:
     try:
         return _Unpickler(stream, encoding="utf-8").load()
     except (pickle.UnpicklingError, _Damaged):
@@ -233,6 +233,7 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_: o
     numbers = (offset, *size, *stride)
     if not all(isinstance(number, int) and 0 <= number < 2**40 for number in numbers) or len(size) != len(stride):
         raise _Damaged(f"it has a tensor of the impossible shape {size}")
+    # All are whole numbers, as was just checked.
     return _View(storage, offset, size, stride)  # type: ignore[arg-type]
 
 
