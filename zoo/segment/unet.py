@@ -179,7 +179,7 @@ def _up(x: keras.KerasTensor, spec: UNetSpec, level: int) -> keras.KerasTensor:
     channels = spec.width * 2 ** (level - 1)
     if spec.up == "transpose":
         return keras.layers.Conv2DTranspose(
-            channels, 2, strides=2, kernel_initializer="he_normal", data_format=blocks.LAST, name=f"up{level}"
+            channels, 2, strides=2, kernel_initializer=blocks.INITIALIZER, data_format=blocks.LAST, name=f"up{level}"
         )(x)
     # A 1x1 convolution and an interpolation may change places; on the small side it costs a quarter.
     x = blocks.conv(x, channels, 1, bias=True, name=f"up{level}_conv")
