@@ -14,6 +14,15 @@ from zoo import check
 IMAGE = ("height", "width", "channels")
 """The axes of an image."""
 
+SERIES = ("steps", "channels")
+"""The axes of a series: `channels` numbers at each of `steps` times."""
+
+TOKENS = ("steps",)
+"""The axes of a text: whole numbers, each an index into a vocabulary."""
+
+CLASSLESS = ("anomaly", "embed", "generate", "translate")
+"""Tasks whose models have no classes: the input, or the spec's vocabulary, says what comes out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -36,6 +45,11 @@ class Spec:
         check.real(self.width, "width", above=0.0)
         check.real(self.dropout, "dropout", least=0.0, below=1.0)
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of one example."""
+        return IMAGE
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -43,7 +57,7 @@ class Origin:
 
     Attributes:
         paper: authors, title, place, and the table.
-        input_shape: shape of one example in the paper's experiments, with the family's axes.
+        input_shape: shape of one example in the paper's experiments, with the spec's axes.
         classes: number of classes of the paper's experiments; None where the task has none.
     """
 
@@ -57,11 +71,7 @@ class Family(Protocol):
 
     @property
     def TASK(self) -> str:
-        """What its models do: `classify`, `segment` or `anomaly`."""
-
-    @property
-    def AXES(self) -> tuple[str, ...]:
-        """Names of the axes of one example: `IMAGE` for most."""
+        """What its models do: `classify`, `segment`, `anomaly`, `generate`, `translate` or `embed`."""
 
     @property
     def SPEC(self) -> type[Any]:
@@ -77,6 +87,6 @@ class Family(Protocol):
     def build(self, spec: Any, *, input_shape: Any, classes: Any, activation: str | None, name: str) -> keras.Model:
         """The network of `spec`, with the endpoints `stem`, `stage1` … `head`.
 
-        `input_shape` has as many whole numbers as `AXES`, `classes` is a whole number of at least 2, or None in
-        the task `anomaly`: `zoo.build` sees to both.
+        `input_shape` has as many whole numbers as the spec's `axes`, `classes` is a whole number, or None in the
+        tasks of `CLASSLESS`: `zoo.build` sees to both.
         """

@@ -7,12 +7,9 @@ import re
 import keras
 
 from zoo import check
-from zoo.contract import Spec
+from zoo.contract import CLASSLESS, SERIES, TOKENS, Spec
 from zoo.errors import ZooError
 from zoo.families import FAMILIES
-
-CLASSLESS = ("anomaly",)
-"""Tasks whose models have no classes."""
 
 
 def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
@@ -77,8 +74,9 @@ def build(
     Args:
         name_or_spec: a name from `list_models`, or a spec.
         input_shape: shape of one example: `(height, width, channels)` of the images, any size that the strides
-            leave something of; `(features,)` for an autoencoder.
-        classes: number of classes, at least 2; None for a task without classes (`anomaly`).
+            leave something of; `(steps, channels)` of a series; `(steps,)` of tokens, where the spec has a
+            vocabulary; `(features,)` for an autoencoder. `spec.axes` names them.
+        classes: number of classes, or of numbers to forecast; None for a task without classes.
         activation: None gives logits, `softmax` probabilities.
         weights: None draws them; a name from `zoo.weights.published`, which is fetched into the cache unless it is
             there, or the path of a file. The spec gets the changes that named weights need. A head for another
@@ -86,8 +84,9 @@ def build(
         offline: fetch nothing; so does the environment variable `EDGEZOO_OFFLINE=1`.
 
     Returns:
-        A model from float32 examples `(batch, *input_shape)`, already normalised, to `(batch, classes)`
-        (task `classify`), `(batch, height, width, classes)` (`segment`) or `(batch, *input_shape)` (`anomaly`).
+        A model from float32 examples `(batch, *input_shape)`, already normalised, or int32 tokens `(batch, steps)`,
+        to `(batch, classes)` (task `classify`), `(batch, height, width, classes)` (`segment`), `(batch, *input_shape)`
+        (`anomaly`) or `(batch, steps, vocabulary)` (`generate`, `translate`); see the family for `embed`.
         Under a mixed precision policy the outputs stay float32.
 
     Raises:
@@ -104,12 +103,13 @@ def build(
         return model
     family_name, name, settings = resolve(name_or_spec)
     family = FAMILIES[family_name]
-    shape = check.wholes(input_shape, f"input_shape ({', '.join(family.AXES)})", count=len(family.AXES))
+    axes = settings.axes
+    shape = check.wholes(input_shape, f"input_shape ({', '.join(axes)})", count=len(axes))
     if family.TASK in CLASSLESS:
         if classes is not None or activation is not None:
-            raise ZooError(f"{name} gives back its input: it has no classes and no activation; leave both out")
+            raise ZooError(f"{name} is a model for {family.TASK}: it has no classes and no activation; leave both out")
     else:
-        classes = check.whole(classes, "classes", least=2)
+        classes = check.whole(classes, "classes", least=1 if axes in (SERIES, TOKENS) else 2)
         check.one_of(activation, "activation", (None, "softmax"))
     return family.build(settings, input_shape=shape, classes=classes, activation=activation, name=name)
 

@@ -13,7 +13,6 @@ from zoo.contract import Origin, Spec
 from zoo.errors import ZooError
 
 TASK = "anomaly"
-AXES = ("features",)
 EPSILON = 1e-3
 """Keras's default, as in the reference."""
 
@@ -38,6 +37,11 @@ class AutoencoderSpec(Spec):
         check.whole(self.width, "width")
         check.whole(self.depth, "depth")
         check.whole(self.bottleneck, "bottleneck")
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """A vector."""
+        return ("features",)
 
 
 SPEC = AutoencoderSpec

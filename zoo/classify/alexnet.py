@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import keras
 
 from zoo import blocks, check
-from zoo.contract import IMAGE, Origin, Spec
+from zoo.contract import Origin, Spec
 
 TASK = "classify"
-AXES = IMAGE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ from zoo.contract import Origin, Spec
 from zoo.errors import ZooError
 
 TASK = "classify"
-AXES = ("frames", "coefficients", "channels")
 EPSILON = 1e-3
 """Keras's default, as in the reference."""
 
@@ -45,6 +44,11 @@ class DSCNNSpec(Spec):
         object.__setattr__(self, "kernel", check.wholes(self.kernel, "kernel", count=2))
         check.flag(self.bias, "bias")
         check.real(self.stem_dropout, "stem_dropout", least=0.0, below=1.0)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """An image of sound."""
+        return ("frames", "coefficients", "channels")
 
 
 SPEC = DSCNNSpec

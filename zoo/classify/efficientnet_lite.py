@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import keras
 
 from zoo import blocks, check
-from zoo.contract import IMAGE, Origin, Spec
+from zoo.contract import Origin, Spec
 
 TASK = "classify"
-AXES = IMAGE
 EPSILON = 1e-3
 """As in the authors' code."""
 

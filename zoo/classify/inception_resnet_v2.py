@@ -13,10 +13,9 @@ import keras
 
 from zoo import blocks, check
 from zoo.classify import inception
-from zoo.contract import IMAGE, Origin, Spec
+from zoo.contract import Origin, Spec
 
 TASK = "classify"
-AXES = IMAGE
 
 Branches = tuple[inception.Branch, ...]
 

@@ -12,10 +12,9 @@ import keras
 
 from zoo import blocks, check
 from zoo.classify.inception import concatenate, names
-from zoo.contract import IMAGE, Origin, Spec
+from zoo.contract import Origin, Spec
 
 TASK = "classify"
-AXES = IMAGE
 
 Row = tuple[int, ...]
 STAGES: tuple[tuple[Row, ...], ...] = (

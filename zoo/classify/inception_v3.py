@@ -12,10 +12,9 @@ import keras
 
 from zoo import blocks, check
 from zoo.classify import inception
-from zoo.contract import IMAGE, Origin, Spec
+from zoo.contract import Origin, Spec
 
 TASK = "classify"
-AXES = IMAGE
 
 FIVE: tuple[inception.Branch, ...] = (
     ((64, 1),),

@@ -15,10 +15,9 @@ from typing import Literal
 import keras
 
 from zoo import blocks, check
-from zoo.contract import IMAGE, Origin, Spec
+from zoo.contract import Origin, Spec
 
 TASK = "classify"
-AXES = IMAGE
 EPSILON = 1e-3
 """As in `keras.applications` and the authors' code; the paper gives none."""
 

@@ -13,10 +13,9 @@ from typing import Literal
 import keras
 
 from zoo import blocks, check
-from zoo.contract import IMAGE, Origin, Spec
+from zoo.contract import Origin, Spec
 
 TASK = "classify"
-AXES = IMAGE
 ROWS = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),

@@ -15,11 +15,10 @@ from typing import NamedTuple
 import keras
 
 from zoo import blocks, check
-from zoo.contract import IMAGE, Origin, Spec
+from zoo.contract import Origin, Spec
 from zoo.errors import ZooError
 
 TASK = "classify"
-AXES = IMAGE
 EPSILON = 1e-3
 """As in `keras.applications` and the authors' code."""
 SQUEEZE = 4

@@ -14,10 +14,9 @@ from typing import Literal
 import keras
 
 from zoo import blocks, check
-from zoo.contract import IMAGE, Origin, Spec
+from zoo.contract import Origin, Spec
 
 TASK = "classify"
-AXES = IMAGE
 EXPANSION = {"basic": 1, "bottleneck": 4}
 """Output channels of a block over its inner ones (version 1, figure 5)."""
 

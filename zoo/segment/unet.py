@@ -17,7 +17,6 @@ from zoo.contract import IMAGE, Origin, Spec
 from zoo.errors import ZooError
 
 TASK = "segment"
-AXES = IMAGE
 EPSILON = 1e-3
 """Keras's default; the paper has no normalisation."""
 
@@ -165,7 +164,7 @@ def _classifier(
 
     family_name, _, settings = models.resolve(encoder)
     family = families.FAMILIES[family_name]
-    if family.TASK != "classify" or family.AXES != IMAGE:
+    if family.TASK != "classify" or settings.axes != IMAGE:
         raise ZooError(f"encoder must be a classifier of images, and {encoder} is not one")
     model = family.build(settings, input_shape=input_shape, classes=2, activation=None, name=name)
     features = {tensor.shape[1:3]: tensor for endpoint, tensor in models.endpoints(model).items() if endpoint != "head"}

@@ -1,0 +1,1 @@
+"""Series and texts: recurrent, convolutional and attention networks."""
