@@ -42,10 +42,10 @@ def main(source: str) -> None:
     examples = data.load(Data(source=source), progress=False)
     classes = len(examples.classes)
     train, test = examples.train, examples.test
-    cuts = thresholds(train.images, classes)
-    brightness = [train.images[..., 0][train.labels == index].mean() for index in range(classes)]
+    cuts = thresholds(train.inputs, classes)
+    brightness = [train.inputs[..., 0][train.labels == index].mean() for index in range(classes)]
     order = np.argsort(brightness)
-    answers = order[np.digitize(test.images[..., 0], cuts)]
+    answers = order[np.digitize(test.inputs[..., 0], cuts)]
     counts = segment.confusion(answers, test.labels, classes)
     overlaps = segment.iou(counts)
     print(f"{source}: multi-Otsu thresholds {cuts}, {len(test)} test images")

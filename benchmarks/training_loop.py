@@ -63,9 +63,9 @@ def ours(examples: Examples, name: str, record: Train) -> float:
 def bare(examples: Examples, name: str, record: Train) -> float:
     model, prepared = fresh(examples, name)
     classes = len(examples.classes)
-    x, y = prepared(examples.train.images), np.eye(classes, dtype=np.float32)[examples.train.labels]
+    x, y = prepared(examples.train.inputs), np.eye(classes, dtype=np.float32)[examples.train.labels]
     judged = (
-        prepared(examples.validation.images),
+        prepared(examples.validation.inputs),
         np.eye(classes, dtype=np.float32)[examples.validation.labels],
     )
     started = time.perf_counter()

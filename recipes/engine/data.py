@@ -31,7 +31,7 @@ def load(data: Data, *, progress: bool = True) -> Examples:
     if data.seed < 0:
         raise UserError(f"data.seed is {data.seed}; it must be 0 or more")
     raw = read(data, progress=progress)
-    same = splits.copies(raw.images)
+    same = splits.copies(raw.inputs)
     if raw.task == "segment":
         split = mask_splits.assign(raw, data, same)
         return examples(raw, split, mask_splits.notes(raw, split, same))
@@ -55,7 +55,7 @@ def examples(raw: Raw, split: np.ndarray, told: tuple[str, ...]) -> Examples:
 
 def subset(raw: Raw, rows: np.ndarray) -> Subset:
     """The examples at `rows`."""
-    return Subset(raw.images[rows], raw.labels[rows], tuple(raw.names[row] for row in rows))
+    return Subset(raw.inputs[rows], raw.labels[rows], tuple(raw.names[row] for row in rows))
 
 
 def read(data: Data, *, progress: bool) -> Raw:
@@ -106,8 +106,8 @@ def fingerprint(subsets: Sequence[Subset]) -> str:
     """SHA-256, in hex, over shapes, images and labels of the subsets, in order."""
     digest = hashlib.sha256()
     for subset in subsets:
-        digest.update(repr(subset.images.shape).encode())
-        digest.update(np.ascontiguousarray(subset.images).data)
+        digest.update(repr(subset.inputs.shape).encode())
+        digest.update(np.ascontiguousarray(subset.inputs).data)
         labels = subset.labels if subset.labels.dtype == np.uint8 else subset.labels.astype("<i8")
         digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()

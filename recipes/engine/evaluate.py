@@ -19,7 +19,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def logits_of(predict: Predict, subset: Subset, preprocess: Preprocess, *, chunk: int = 512) -> np.ndarray:
     """Outputs `(count, classes)` for a whole split, a chunk at a time so that memory stays small."""
-    parts = [predict(preprocess(subset.images[start : start + chunk])) for start in range(0, len(subset), chunk)]
+    parts = [predict(preprocess(subset.inputs[start : start + chunk])) for start in range(0, len(subset), chunk)]
     return np.concatenate(parts).astype(np.float64)
 
 

@@ -113,7 +113,7 @@ def training(
     else:
         render = labelled(augmentation, len(preprocess.classes), weights)
     with tf.device("CPU"):
-        images, labels = tf.constant(subset.images), tf.constant(subset.labels)
+        images, labels = tf.constant(subset.inputs), tf.constant(subset.labels)
         mean, std = tf.constant(preprocess.mean, tf.float32), tf.constant(preprocess.std, tf.float32)
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
@@ -138,7 +138,7 @@ def judging(subset: Subset, preprocess: Preprocess, *, batch_size: int) -> tf.da
     classes = len(preprocess.classes)
     mean, std = tf.constant(preprocess.mean, tf.float32), tf.constant(preprocess.std, tf.float32)
     with tf.device("CPU"):
-        stream = tf.data.Dataset.from_tensor_slices((subset.images, subset.labels)).batch(batch_size)
+        stream = tf.data.Dataset.from_tensor_slices((subset.inputs, subset.labels)).batch(batch_size)
 
     def prepare(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         target = labels if preprocess.task == "segment" else tf.one_hot(labels, classes)

@@ -61,7 +61,7 @@ def fit(data: Data, examples: Examples, *, belongs: zoo.weights.Loaded | None = 
     height, width, channels = examples.shape
     mean, std = np.zeros(channels), np.full(channels, 255.0)
     if data.normalize == "standard":
-        pixels = examples.train.images.reshape(-1, channels)
+        pixels = examples.train.inputs.reshape(-1, channels)
         mean, std = pixels.mean(axis=0), np.maximum(pixels.std(axis=0), 1.0)
     if belongs is not None and belongs.mean is not None and belongs.std is not None:
         mean, std = np.array(belongs.mean), np.array(belongs.std)

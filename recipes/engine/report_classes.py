@@ -33,7 +33,7 @@ def card(examples: Examples) -> list[dict[str, Any]]:
                 "name": name,
                 "counts": [column[i] for column in columns],
                 "total": sum(column[i] for column in columns),
-                "pictures": [pictures.data_uri(examples.train.images[k], longest=40) for k in chosen],
+                "pictures": [pictures.data_uri(examples.train.inputs[k], longest=40) for k in chosen],
             }
         )
     return rows
@@ -41,7 +41,7 @@ def card(examples: Examples) -> list[dict[str, Any]]:
 
 def mistakes(test: Evaluation, examples: Examples, *, most: int = 24) -> list[dict[str, Any]]:
     """The worst mistakes on test data with their pictures."""
-    images = examples.test.images
+    images = examples.test.inputs
     return [
         dataclasses.asdict(mistake) | {"picture": pictures.data_uri(images[mistake.index], longest=112)}
         for mistake in test.worst[:most]

@@ -20,7 +20,7 @@ def view(shown: Sequence[Shown], examples: Examples) -> dict[str, Any]:
     columns = counts(examples).values()
     train = examples.train
     chosen = np.linspace(0, len(train) - 1, min(len(train), 8)).astype(int)
-    painted = [overlays.overlay(train.images[row], train.labels[row], classes) for row in chosen]
+    painted = [overlays.overlay(train.inputs[row], train.labels[row], classes) for row in chosen]
     return {
         "shown": [
             {

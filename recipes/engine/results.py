@@ -5,7 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-Task = Literal["classify", "segment"]
+Task = Literal["classify", "segment", "forecast", "generate", "translate", "embed"]
+
+Modality = Literal["image", "series", "text", "audio"]
 
 MEASURES: dict[Task, str] = {"classify": "accuracy", "segment": "miou"}
 """What each task is judged by, as curves and files call it; both are shares, the more the better."""
@@ -22,13 +24,17 @@ class Subset:
     """One split.
 
     Attributes:
-        images: uint8, `(count, height, width, channels)`, 0-255.
-        labels: int64, `(count,)`, indices into `Examples.classes`; in the task `segment` masks of such indices, uint8,
-            `(count, height, width)`, and `IGNORE`.
+        inputs: by the modality: images, uint8 `(count, height, width, channels)`, 0-255, one or three channels; series,
+            float32 `(count, steps, channels)`, a shorter one followed by rows of NaN; texts, object `(count,)` of
+            `str`; audio, int16 `(count, samples)`, a shorter one followed by silence.
+        labels: by the task: `classify`, int64 `(count,)`, indices into `Examples.classes`; `segment`, masks of such
+            indices and `IGNORE`, uint8 `(count, height, width)`; `forecast`, what comes next, float32
+            `(count, horizon, channels)`; `translate`, the other language, object `(count,)` of `str`; `generate` and
+            `embed`, nothing: int64 zeros `(count,)`.
         names: where each example came from (a path, or `source#row`), for messages and the report.
     """
 
-    images: np.ndarray
+    inputs: np.ndarray
     labels: np.ndarray
     names: tuple[str, ...]
 
@@ -49,6 +55,7 @@ class Examples:
         source: what was loaded, as the report shows it (name or path, licence where known).
         notes: what the user should know: skipped files, duplicates across splits, imbalance.
         task: what is learnt from them.
+        modality: what the inputs are.
     """
 
     classes: tuple[str, ...]
@@ -59,12 +66,12 @@ class Examples:
     source: str
     notes: tuple[str, ...] = ()
     task: Task = "classify"
+    modality: Modality = "image"
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width, channels of one image."""
-        height, width, channels = self.train.images.shape[1:]
-        return height, width, channels
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example: of an image height, width, channels."""
+        return self.train.inputs.shape[1:]
 
     def splits(self) -> dict[str, Subset]:
         """The three subsets by name."""

@@ -129,7 +129,7 @@ def log_pictures(folder: Path, facts: report.Facts) -> None:
     log = Log(folder / "tensorboard", "summary")
     examples = facts.examples
     chosen = np.random.default_rng(0).permutation(len(examples.train))[:16]
-    log.images("training samples", examples.train.images[chosen], epochs)
+    log.images("training samples", examples.train.inputs[chosen], epochs)
     if facts.shown:
         log.images("test images: truth, answer", overlays.triptychs(facts.shown, examples.classes), epochs)
     log.confusion(np.array(facts.validation.confusion), examples.classes, epochs)

@@ -160,13 +160,13 @@ def calibration(recipe: Recipe, examples: Examples, prepared: Preprocess) -> Ite
     count = min(recipe.export.calibration, len(examples.train))
     chosen = np.random.default_rng(recipe.train.seed).permutation(len(examples.train))[:count]
     for start in range(0, count, 32):
-        yield prepared(examples.train.images[chosen[start : start + 32]])
+        yield prepared(examples.train.inputs[chosen[start : start + 32]])
 
 
 def batches(subset: Subset, prepared: Preprocess) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """A split as normalised batches with labels."""
     for start in range(0, len(subset), 64):
-        yield prepared(subset.images[start : start + 64]), subset.labels[start : start + 64]
+        yield prepared(subset.inputs[start : start + 64]), subset.labels[start : start + 64]
 
 
 def ship(

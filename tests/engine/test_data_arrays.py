@@ -20,7 +20,7 @@ def by_row(examples):
     return {
         int(name.split("#")[1]): (image, examples.classes[label])
         for subset in examples.splits().values()
-        for image, label, name in zip(subset.images, subset.labels, subset.names, strict=True)
+        for image, label, name in zip(subset.inputs, subset.labels, subset.names, strict=True)
     }
 
 

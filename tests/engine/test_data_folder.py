@@ -43,9 +43,9 @@ def test_class_folders_are_split_and_images_keep_their_labels(tmp_path):
     }
     assert len(set(everything(examples))) == 40
     for subset in examples.splits().values():
-        assert subset.images.dtype == np.uint8
+        assert subset.inputs.dtype == np.uint8
         assert subset.labels.dtype == np.int64
-        for image, label, name in zip(subset.images, subset.labels, subset.names, strict=True):
+        for image, label, name in zip(subset.inputs, subset.labels, subset.names, strict=True):
             assert examples.classes[label] == name.split("/")[0]
             np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / name)))
 
@@ -102,7 +102,7 @@ def test_auto_is_grey_for_rgb_files_that_hold_no_colour(tmp_path):
         Image.open(path).convert("L").convert("RGB").save(path)
     examples = load(tmp_path)
     assert examples.shape == (10, 8, 1)
-    assert examples.train.images.flags.c_contiguous
+    assert examples.train.inputs.flags.c_contiguous
 
 
 def test_one_image_in_colour_makes_all_rgb(tmp_path):

@@ -26,7 +26,7 @@ def load(source, **fields):
 
 
 def keys(subset):
-    return {image.tobytes() for image in subset.images}
+    return {image.tobytes() for image in subset.inputs}
 
 
 def test_digits_are_scikit_learns_scaled_to_255():
@@ -37,7 +37,7 @@ def test_digits_are_scikit_learns_scaled_to_255():
     for subset in examples.splits().values():
         rows = [int(name.split("#")[1]) for name in subset.names]
         np.testing.assert_array_equal(subset.labels, bunch.target[rows])
-        np.testing.assert_array_equal(subset.images[..., 0], np.rint(bunch.images[rows] * 255 / 16))
+        np.testing.assert_array_equal(subset.inputs[..., 0], np.rint(bunch.images[rows] * 255 / 16))
 
 
 def test_the_made_split_is_stratified_disjoint_and_complete():
@@ -162,6 +162,6 @@ def test_fitting_takes_first_come_first_served():
 def test_arrays_are_resized_as_pillow_does_it(tmp_path):
     x = rng.integers(0, 256, (8, 10, 14, 3), dtype=np.uint8)
     examples = load(save(tmp_path / "a.npz", x=x, y=np.arange(8) % 2), size=5)
-    for name, image in zip(examples.train.names, examples.train.images, strict=True):
+    for name, image in zip(examples.train.names, examples.train.inputs, strict=True):
         original = Image.fromarray(x[int(name.split("#")[1])])
         np.testing.assert_array_equal(image, np.asarray(original.resize((5, 5), Image.Resampling.BILINEAR)))

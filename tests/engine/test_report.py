@@ -285,7 +285,7 @@ def masks(*, ignored=False):
     test = Evaluation("test", 4, 0.75, 0.5, scores, ((1500, 500, 0), (500, 1500, 0), (0, 0, 0)), (), miou=0.6)
     made = facts(test=test, validation=dataclasses.replace(test, split="validation"), lite=None)
     examples = Examples(names, subset, subset, subset, "f" * 64, "made", (), "segment")
-    shown = (Shown("0.png", 0.6, subset.images[0], labels[0], labels[1]),)
+    shown = (Shown("0.png", 0.6, subset.inputs[0], labels[0], labels[1]),)
     return dataclasses.replace(made, examples=examples, shown=shown)
 
 

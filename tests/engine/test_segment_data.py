@@ -198,7 +198,7 @@ def test_an_archive(tmp_path):
     examples = load(archive(tmp_path / "a.npz", images=images, masks=masks, classes=np.array(["a", "b", "c"])))
     assert (examples.task, examples.classes, examples.shape) == ("segment", ("a", "b", "c"), (6, 8, 1))
     for part in examples.splits().values():
-        for image, label in zip(part.images, part.labels, strict=True):
+        for image, label in zip(part.inputs, part.labels, strict=True):
             row = next(i for i in range(8) if np.array_equal(images[i], image[..., 0]))
             np.testing.assert_array_equal(label, masks[row])
 

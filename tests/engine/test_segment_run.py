@@ -104,7 +104,7 @@ def test_the_score_of_the_file_is_the_files_own(finished, folder):
     examples = data.load(Data(source=str(folder)), progress=False)
     lite = compress.LiteModel(home / "model.tflite")
     counts = np.zeros((3, 3))
-    for image, mask in zip(examples.test.images, examples.test.labels, strict=True):
+    for image, mask in zip(examples.test.inputs, examples.test.labels, strict=True):
         answer = lite.predict(image[None] / np.float32(255))[0].argmax(-1)
         np.add.at(counts, (mask, answer), 1)
     overlaps = np.diag(counts) / (counts.sum(0) + counts.sum(1) - np.diag(counts))

@@ -53,7 +53,7 @@ def test_evaluate_by_hand():
     answers = np.stack([ANSWER, right])
 
     def predict(x):
-        np.testing.assert_allclose(x, part.images / np.float32(255), rtol=1e-6)
+        np.testing.assert_allclose(x, part.inputs / np.float32(255), rtol=1e-6)
         return logits_for(answers)
 
     result = segment.evaluate(predict, part, PREPARED, split="test")

@@ -86,7 +86,7 @@ def test_brain_slices_lie_in_blocks_with_gaps(monkeypatch, tmp_path):
     for one in place_of.values():
         for other in place_of.values():
             assert one is other or min(abs(a - b) for a in one for b in other) >= 5
-    for image, name in zip(examples.test.images, examples.test.names, strict=True):
+    for image, name in zip(examples.test.inputs, examples.test.names, strict=True):
         assert set(np.unique(image)) == {100 + int(name.rpartition("z")[2])}
 
 
@@ -116,8 +116,8 @@ def test_nuclei_are_cut_into_tiles_in_order(monkeypatch, tmp_path):
     assert examples.train.names[8] == "nuclei#row1-column0"
     np.testing.assert_array_equal(np.argwhere(examples.train.labels[8])[[0, -1]], [[6, 10], [15, 19]])
     assert examples.train.labels.sum() == 100
-    assert examples.test.images[-1].min() == 255
-    assert examples.test.images[:-1].max() == 0
+    assert examples.test.inputs[-1].min() == 255
+    assert examples.test.inputs[:-1].max() == 0
 
 
 def test_files_that_are_something_else_are_one_sentence(monkeypatch, tmp_path):

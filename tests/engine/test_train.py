@@ -102,7 +102,7 @@ def test_every_setting_learns(tmp_path, changes):
     assert len(history.curves["loss"]) == 10
     assert history.curves["loss"][-1] < history.curves["loss"][0]
     subset = two_shades().validation
-    answers = np.argmax(model.predict(PREPARED(subset.images), verbose=0), axis=1)
+    answers = np.argmax(model.predict(PREPARED(subset.inputs), verbose=0), axis=1)
     assert (answers == subset.labels).mean() == pytest.approx(history.curves["val_accuracy"][history.best_epoch - 1])
 
 
@@ -157,7 +157,7 @@ def test_batches_depend_on_seed_epoch_and_step_alone():
 def test_an_epoch_shows_each_example_once():
     batches = take(0, 1, augmentation=Augment())
     seen = np.concatenate([batch[0] for batch in batches])
-    expected = PREPARED(two_shades().train.images)
+    expected = PREPARED(two_shades().train.inputs)
     assert sorted(map(float, seen.sum(axis=(1, 2, 3)))) == pytest.approx(
         sorted(map(float, expected.sum(axis=(1, 2, 3)))), rel=1e-5
     )

@@ -14,7 +14,7 @@ def read(*, data: Data) -> Raw:
     bunch = load_digits()
     pixels = np.rint(bunch.images * 255 / 16).astype(np.uint8)[..., None]
     return Raw(
-        images=shaped(pixels, data),
+        inputs=shaped(pixels, data),
         labels=bunch.target.astype(np.int64),
         names=tuple(f"digits#{row}" for row in range(len(pixels))),
         splits=None,

@@ -46,7 +46,7 @@ def read(folder: Path, *, data: Data, progress: bool) -> Raw:
     if others:
         notes += (f"files ignored since they are no images: {_kinds(others)}",)
     return Raw(
-        images=decoded.images,
+        inputs=decoded.images,
         labels=labels[kept],
         names=tuple(names[place] for place in kept),
         splits=tuple(splits[place] for place in kept) if splits else None,

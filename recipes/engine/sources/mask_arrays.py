@@ -71,7 +71,7 @@ def read(path: Path, *, data: Data) -> Raw:
     labels, classes = indexed(np.concatenate(masks), names, given=given, source=str(path))
     ready = shaped(np.concatenate(pictures), data)
     return Raw(
-        images=ready,
+        inputs=ready,
         labels=fitted(labels, ready.shape[1:3]),
         names=tuple(names),
         splits=tuple(splits) or None,

@@ -61,7 +61,7 @@ def read(folder: Path, *, data: Data, progress: bool) -> Raw:
     kept = tuple(names[place] for place in decoded.kept)
     masks, classes = indexed(masks, kept, given=class_file(folder), source=str(folder))
     return Raw(
-        images=decoded.images,
+        inputs=decoded.images,
         labels=masks,
         names=kept,
         splits=tuple(splits[place] for place in decoded.kept) if splits else None,

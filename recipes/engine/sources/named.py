@@ -47,7 +47,7 @@ def read(card: DatasetCard, copy: Copy, folder: Path, *, data: Data, progress: b
         ) from None
     pictures = shaped(pictures, data)
     return Raw(
-        images=pictures,
+        inputs=pictures,
         labels=fitted(labels, pictures.shape[1:3]) if masked else labels.astype(np.int64),
         names=tuple(f"{card.name}#{name}" for name in names),
         splits=splits,

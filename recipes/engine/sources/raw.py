@@ -1,4 +1,4 @@
-"""What every source gives: images, class names, labels and, where it has one, its own split."""
+"""What every source gives: inputs, class names, labels and, where it has one, its own split."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from recipes.engine.results import Task
+from recipes.engine.results import Modality, Task
 
 Split = Literal["train", "validation", "test"]
 
@@ -28,18 +28,18 @@ class Raw:
     """A source, read and not yet split.
 
     Attributes:
-        images: uint8 `(count, height, width, channels)`, 0-255, one or three channels.
-        labels: int64 `(count,)`, indices into `classes`; masks of them, uint8 `(count, height, width)`, in the task
-            `segment`.
+        inputs: as `Subset.inputs`, by `modality`.
+        labels: as `Subset.labels`, by `task`.
         names: where each example came from.
         splits: the split of each example where the source brings one, else None; `train` is always among them.
         classes: names, in the order of the label indices.
         source: what was loaded, for the report.
         notes: what the user should know.
         task: what the labels are.
+        modality: what the inputs are.
     """
 
-    images: np.ndarray
+    inputs: np.ndarray
     labels: np.ndarray
     names: tuple[str, ...]
     splits: tuple[Split, ...] | None
@@ -47,6 +47,7 @@ class Raw:
     source: str
     notes: tuple[str, ...] = ()
     task: Task = "classify"
+    modality: Modality = "image"
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -79,7 +79,7 @@ def path_table(path: Path, lines: Sequence[Line], columns: Columns, image: int, 
     decoded = decode([path.parent / name for name in names], names, data=data, progress=progress)
     kept = list(decoded.kept)
     return Raw(
-        images=decoded.images,
+        inputs=decoded.images,
         labels=labels[kept],
         names=tuple(names[place] for place in kept),
         splits=tuple(known[place] for place in kept) if known else None,

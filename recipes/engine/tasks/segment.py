@@ -140,12 +140,12 @@ def shown(
     chosen = [poor.index for poor in evaluation.poor[: max(count // 3, 1)]]
     spread = np.linspace(0, len(subset) - 1, min(count, len(subset))).astype(int).tolist()
     chosen += [index for index in dict.fromkeys(spread) if index not in chosen][: count - len(chosen)]
-    part = Subset(subset.images[chosen], subset.labels[chosen], tuple(subset.names[index] for index in chosen))
+    part = Subset(subset.inputs[chosen], subset.labels[chosen], tuple(subset.names[index] for index in chosen))
     answers = np.concatenate([logits.argmax(axis=-1) for logits, _ in answered(predict, part, preprocess)])
     classes = len(preprocess.classes)
     return tuple(
         Shown(name, mean(iou(confusion(answer, truth, classes))), image, truth, answer.astype(np.uint8))
-        for name, image, truth, answer in zip(part.names, part.images, part.labels, answers, strict=True)
+        for name, image, truth, answer in zip(part.names, part.inputs, part.labels, answers, strict=True)
     )
 
 
@@ -153,7 +153,7 @@ def answered(predict: Predict, subset: Subset, preprocess: Preprocess) -> Iterat
     """Logits and masks, a few images at a time."""
     for start in range(0, len(subset), CHUNK):
         part = slice(start, start + CHUNK)
-        yield predict(preprocess(subset.images[part])), subset.labels[part]
+        yield predict(preprocess(subset.inputs[part])), subset.labels[part]
 
 
 def _surprise(logits: np.ndarray, truth: np.ndarray) -> float:
