@@ -43,7 +43,7 @@ def run(recipe: Recipe) -> dict[str, float]:
         model, prepared = network.build(recipe, examples)
         model, _ = stages.trained(model, recipe, examples, prepared, Path(folder))
     validation, test = stages.judge(model, examples, prepared)
-    return {"validation": validation.accuracy, "test": test.accuracy, "seconds": time.monotonic() - started}
+    return {"validation": validation.score, "test": test.score, "seconds": time.monotonic() - started}
 
 
 def table(rows: list[dict]) -> str:

@@ -11,16 +11,16 @@ import compress
 from recipes.engine import data, runs, stages
 from recipes.engine.errors import UserError
 from recipes.engine.predict import keras_predict, lite_predict
-from recipes.engine.preprocess import Preprocess
+from recipes.engine.preprocess import Images, Preprocess
 from recipes.engine.progress import console
 from recipes.engine.quiet import quiet
 from recipes.engine.records import Recipe
-from recipes.engine.results import LABELS, MEASURES, Examples, Subset
+from recipes.engine.results import LABELS, MEASURES, Evaluation, Examples, Subset
 from recipes.engine.tasks import TASKS
 
 
 def evaluate_again(folder: Path, source: str | None) -> None:
-    """Print accuracy, loss and macro F1 (for masks mIoU too) of each model file of a run, on validation and test data.
+    """Print the score, other figures and the loss of each model file of a run, on validation and test data.
 
     Args:
         folder: the run's folder.
@@ -35,16 +35,22 @@ def evaluate_again(folder: Path, source: str | None) -> None:
         models["model.tflite"] = lite_predict(folder / "model.tflite")
     prepared = models["model.keras"][1]
     splits = subsets(fitting(recipe, prepared, source), whole=source is not None)
-    table = Table("model", "split", "examples", *(["mIoU"] if prepared.task == "segment" else []), "accuracy", "loss")
-    table.add_column("macro F1")
+    table = Table("model", "split", "examples")
     for name, (predict, normalise) in models.items():
         for split, subset in splits.items():
             result = TASKS[prepared.task].evaluate(predict, subset, normalise, split=split)
-            f1 = sum(score.f1 for score in result.classes) / len(result.classes)
-            overlap = [] if result.miou is None else [result.miou]
-            figures = (*overlap, result.accuracy, result.loss, f1)
-            table.add_row(name, split, str(result.examples), *(f"{value:.4f}" for value in figures))
+            for heading in figures(result) if len(table.columns) == 3 else ():
+                table.add_column(heading)
+            table.add_row(name, split, str(result.examples), *(f"{value:.4f}" for value in figures(result).values()))
     console.print(table)
+
+
+def figures(result: Evaluation) -> dict[str, float]:
+    """Heading → figure of an evaluation."""
+    found = {LABELS.get(name, name): value for name, value in result.figures.items()} | {"loss": result.loss}
+    if result.classes:
+        found["macro F1"] = sum(score.f1 for score in result.classes) / len(result.classes)
+    return found
 
 
 def fitting(recipe: Recipe, prepared: Preprocess, source: str | None) -> Examples:
@@ -55,14 +61,16 @@ def fitting(recipe: Recipe, prepared: Preprocess, source: str | None) -> Example
     """
     record = recipe.data
     if source is not None:
-        record = dataclasses.replace(
-            record, source=source, color="grey" if prepared.channels == 1 else "rgb", limit=None
-        )
-        if prepared.height == prepared.width:
-            record = dataclasses.replace(record, size=prepared.height)
+        record = dataclasses.replace(record, source=source, limit=None)
+        if isinstance(prepared, Images):
+            square = prepared.height if prepared.height == prepared.width else record.size
+            record = dataclasses.replace(record, size=square, color="grey" if prepared.channels == 1 else "rgb")
     examples = data.load(record)
-    if examples.task != prepared.task:
-        raise UserError(f"{record.source} does not hold what the model answers: the one has masks, the other has not")
+    if (examples.task, examples.modality) != (prepared.task, prepared.modality):
+        raise UserError(
+            f"{record.source} does not hold what the model answers: it is {examples.modality} data to "
+            f"{examples.task}, and the model was trained on {prepared.modality} data to {prepared.task}"
+        )
     if examples.classes != prepared.classes:
         raise UserError(
             f"{record.source} has the classes {', '.join(examples.classes)}; the model was trained on "
@@ -105,6 +113,6 @@ def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "
     compared = "the pixels of " if prepared.task == "segment" else ""
     console.print(
         f"{path}: {artifact.bytes / 1024:.1f} KiB, test {LABELS[MEASURES[prepared.task]]} {checked.lite_score:.2%}, "
-        f"agrees with {trained.name} on {checked.agreement:.2%} of {compared}{checked.samples} test images, "
+        f"agrees with {trained.name} on {checked.agreement:.2%} of {compared}{checked.samples} test examples, "
         f"{checked.latency_ms:.3f} ms"
     )

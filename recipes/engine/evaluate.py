@@ -27,7 +27,7 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
     """Accuracy, loss, per-class precision, recall and F1, confusion matrix and the most confident mistakes.
 
     Args:
-        predict: normalised float32 images `(batch, height, width, channels)` → logits `(batch, classes)`.
+        predict: what the model reads, `(batch, …)` → logits `(batch, classes)`.
         subset: the split.
         preprocess: normalisation and class names.
         split: its name, for the record.
@@ -43,7 +43,8 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
     return Evaluation(
         split=split,
         examples=len(subset),
-        accuracy=float((answers == truth).mean()),
+        task="classify",
+        figures={"accuracy": float((answers == truth).mean())},
         loss=float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean()),
         classes=tuple(
             ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))

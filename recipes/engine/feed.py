@@ -6,12 +6,13 @@ Keras on any backend.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 import augment
-from recipes.engine.preprocess import Preprocess
+from recipes.engine.preprocess import Images, Preprocess
 from recipes.engine.records import Augment, Train
 from recipes.engine.results import Subset
 
@@ -73,27 +74,66 @@ def mixing(record: Augment) -> tuple[augment.MixUp | augment.CutMix, ...]:
     return mixup + cutmix
 
 
-Render = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]
-"""Images, labels and the key of their random draws → what Keras trains on, the images not yet normalised."""
+Rows = tuple[Any, np.ndarray]
+"""What the model reads, an array or a tuple of arrays, and what it should answer; pictures still as they are."""
+
+Render = Callable[[Any, tf.Tensor, tf.Tensor], tuple[Any, ...]]
+"""A batch of rows and the key of its random draws → what Keras trains on."""
 
 
-def labelled(record: Augment, classes: int, weights: np.ndarray | None) -> Render:
-    """Images, one-hot float32 `(batch, classes)`, and float32 `(batch,)` when `weights`, one a class, are given."""
-    transform = augment.compile_images(policy(record))
-    mix = augment.compile_mix(mixing(record))
+def rows(subset: Subset, preprocess: Preprocess) -> Rows:
+    """A split as rows: uint8 pictures as they are, anything else as the model reads it."""
+    return (subset.inputs, subset.labels) if isinstance(preprocess, Images) else preprocess.rows(subset)
+
+
+def ready(inputs: Any, preprocess: Preprocess) -> Any:
+    """Some of the inputs of `rows` as the model reads them."""
+    return preprocess(inputs) if isinstance(preprocess, Images) else inputs
+
+
+def pictures(preprocess: Images, augmentation: Augment, weights: np.ndarray | None) -> Render:
+    """Augmented and normalised pictures, float32 `(batch, height, width, channels)`, and their `targets`.
+
+    In the task `segment` uint8 masks `(batch, height, width)` follow; their loss weighs the classes itself.
+    """
+    mean, std = tf.constant(preprocess.mean, tf.float32), tf.constant(preprocess.std, tf.float32)
+    if preprocess.task == "segment":
+        moved = augment.compile_segmentation(policy(augmentation))
+
+        def masked(images: tf.Tensor, masks: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            images, masks = moved(images, masks, key)
+            return (images - mean) / std, masks
+
+        return masked
+    transform = augment.compile_images(policy(augmentation))
+    mix = augment.compile_mix(mixing(augmentation))
+    classes = len(preprocess.classes)
 
     def render(images: tf.Tensor, labels: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
         target = tf.one_hot(labels, classes)
         batch, target = mix(transform(images, key), target, key + tf.constant([1 << 32, 0], tf.int64))
-        if weights is None:
-            return batch, target
-        return batch, target, tf.linalg.matvec(target, tf.constant(weights, tf.float32))
+        return (batch - mean) / std, *weighed(target, weights)
 
     return render
 
 
+def plain(preprocess: Preprocess, weights: np.ndarray | None) -> Render:
+    """Rows as they are; labels one-hot, float32 `(batch, classes)`, in the task `classify`."""
+    if preprocess.task != "classify":
+        return lambda inputs, targets, key: (inputs, targets)
+    classes = len(preprocess.classes)
+    return lambda inputs, labels, key: (inputs, *weighed(tf.one_hot(labels, classes), weights))
+
+
+def weighed(target: tf.Tensor, weights: np.ndarray | None) -> tuple[tf.Tensor, ...]:
+    """Targets `(batch, classes)` and, when `weights`, one a class, are given, float32 `(batch,)`."""
+    if weights is None:
+        return (target,)
+    return target, tf.linalg.matvec(target, tf.constant(weights, tf.float32))
+
+
 def training(
-    subset: Subset,
+    data: Rows,
     preprocess: Preprocess,
     *,
     plan: Plan,
@@ -103,45 +143,42 @@ def training(
     first_epoch: int,
     epochs: int,
 ) -> tf.data.Dataset:
-    """Batches of epochs `first_epoch` … `epochs - 1`, one after another.
-
-    Yields float32 images `(batch, height, width, channels)`, normalised, and what `labelled` gives; in the task
-    `segment` uint8 masks `(batch, height, width)`, whose loss weighs the classes itself.
-    """
-    if preprocess.task == "segment":
-        render: Render = augment.compile_segmentation(policy(augmentation))
+    """Batches of epochs `first_epoch` … `epochs - 1`, one after another, as `pictures` or `plain` give them."""
+    if isinstance(preprocess, Images):
+        render = pictures(preprocess, augmentation, weights)
     else:
-        render = labelled(augmentation, len(preprocess.classes), weights)
+        render = plain(preprocess, weights)
     with tf.device("CPU"):
-        images, labels = tf.constant(subset.inputs), tf.constant(subset.labels)
-        mean, std = tf.constant(preprocess.mean, tf.float32), tf.constant(preprocess.std, tf.float32)
+        inputs, targets = tf.nest.map_structure(tf.constant, data)
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(subset)), seed=tf.stack([seed, number]))
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(targets)), seed=tf.stack([seed, number]))
         return (
             tf.data.Dataset.from_tensor_slices(order[: plan.steps * plan.batch_size])
             .batch(plan.batch_size, drop_remainder=True)
             .enumerate(number * plan.steps)
         )
 
-    def fetch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def fetch(step: tf.Tensor, indices: tf.Tensor) -> tuple[Any, ...]:
         key = tf.stack([tf.cast(seed, tf.int64), step])
-        batch, *targets = render(tf.gather(images, indices), tf.gather(labels, indices), key)
-        return (batch - mean) / std, *targets
+        return render(
+            tf.nest.map_structure(lambda values: tf.gather(values, indices), inputs), tf.gather(targets, indices), key
+        )
 
     stream = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch)
     return stream.map(fetch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
 def judging(subset: Subset, preprocess: Preprocess, *, batch_size: int) -> tf.data.Dataset:
-    """All examples once, in order, as `(images, one-hot labels or masks)`; the last batch may be smaller."""
+    """All examples once, in order, as `(inputs, one-hot labels or targets)`; the last batch may be smaller."""
     classes = len(preprocess.classes)
-    mean, std = tf.constant(preprocess.mean, tf.float32), tf.constant(preprocess.std, tf.float32)
     with tf.device("CPU"):
-        stream = tf.data.Dataset.from_tensor_slices((subset.inputs, subset.labels)).batch(batch_size)
+        stream = tf.data.Dataset.from_tensor_slices(rows(subset, preprocess)).batch(batch_size)
 
-    def prepare(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        target = labels if preprocess.task == "segment" else tf.one_hot(labels, classes)
-        return (tf.cast(images, tf.float32) - mean) / std, target
+    def prepare(inputs: Any, labels: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        if isinstance(preprocess, Images):
+            mean, std = tf.constant(preprocess.mean, tf.float32), tf.constant(preprocess.std, tf.float32)
+            inputs = (tf.cast(inputs, tf.float32) - mean) / std
+        return inputs, tf.one_hot(labels, classes) if preprocess.task == "classify" else labels
 
     return stream.map(prepare).prefetch(2)

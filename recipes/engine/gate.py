@@ -21,7 +21,7 @@ def check(gate: Gate, artifact: compress.Artifact, verification: compress.Verifi
         )
     if gate.min_accuracy is not None and score < gate.min_accuracy:
         reasons.append(
-            f"{artifact.path.name} is right on {score:.4f} of the test images; "
+            f"{artifact.path.name} is right on {score:.4f} of the test data; "
             f"gate.min_accuracy asks {gate.min_accuracy:.4f}"
         )
     if gate.min_miou is not None and score < gate.min_miou:

@@ -11,6 +11,7 @@ from recipes.engine import runs
 from recipes.engine.progress import console
 from recipes.engine.quiet import import_keras
 from recipes.engine.recipe_file import cookbook
+from recipes.engine.results import LABELS
 
 
 def show(what: Literal["all", "recipes", "models", "runs", "data"], output: Path) -> None:
@@ -69,8 +70,9 @@ def finished(output: Path) -> None:
 
 
 def _score(figures: dict[str, Any]) -> str:
-    """Accuracy, or the mean IoU of a run with masks."""
-    return f"{figures['miou']:.2%} mIoU" if "miou" in figures else f"{figures['accuracy']:.2%}"
+    """What a run was judged by; an accuracy needs no name."""
+    measure = next(name for name in ("miou", "r2", "accuracy") if name in figures)
+    return f"{figures[measure]:.2%}" + ("" if measure == "accuracy" else f" {LABELS[measure]}")
 
 
 def data() -> None:

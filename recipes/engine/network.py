@@ -1,6 +1,7 @@
 """The model that a recipe asks for: the zoo's spec with the recipe's changes, its weights seeded or trained."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -10,8 +11,12 @@ from recipes.engine.errors import UserError
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.progress import console
 from recipes.engine.records import Model, Recipe, Train
-from recipes.engine.results import Examples
+from recipes.engine.results import THINGS, Examples, Task
 from recipes.engine.tasks import TASKS
+from recipes.engine.wording import article
+
+BUILT_FOR: dict[Task, str] = {"forecast": "classify"}
+"""Task of the data → task of the zoo, where they differ: a forecast is the numbers of a linear head."""
 
 
 def build(recipe: Recipe, examples: Examples) -> tuple[keras.Model, Preprocess]:
@@ -20,30 +25,61 @@ def build(recipe: Recipe, examples: Examples) -> tuple[keras.Model, Preprocess]:
     Raises:
         UserError: the recipe's model or another setting is not for the task of its data.
     """
-    fitting = zoo.list_models(task=examples.task)
-    if recipe.model.name not in fitting and recipe.model.name in zoo.list_models():
-        has = {"classify": "one class an image", "segment": "a mask an image"}[examples.task]
-        raise UserError(
-            f"{recipe.data.source} has {has}, and {recipe.model.name} is a model for another task; set model.name to "
-            f"one of {', '.join(fitting[:8])}{' …' if len(fitting) > 8 else ''}"
-        )
     TASKS[examples.task].check(recipe)
+    prepared = preprocess.fit(recipe.data, examples)
+    settings, source = spec(recipe.model, prepared.changes), recipe.transfer.weights
+    check(recipe, settings, prepared)
     keras.utils.set_random_seed(recipe.train.seed)
     keras.config.set_dtype_policy(precision(recipe.train))
-    settings, source = spec(recipe.model), recipe.transfer.weights
     if source:
         settings = zoo.weights.adapted(settings, source)
     try:
-        model = zoo.build(settings, input_shape=examples.shape, classes=len(examples.classes))
+        model = zoo.build(settings, input_shape=prepared.shape, classes=prepared.outputs)
     finally:
         keras.config.set_dtype_policy("float32")
     if not source:
-        return model, preprocess.fit(recipe.data, examples)
+        return model, prepared
     transfer.check(recipe, model)
     loaded = zoo.weights.load(model, source, spec=settings)
     for note in loaded.notes:
         console.print(f"note: {note}")
     return model, preprocess.fit(recipe.data, examples, belongs=loaded)
+
+
+def check(recipe: Recipe, settings: zoo.Spec, prepared: Preprocess) -> None:
+    """Refuse a model that is for another task, or reads something else.
+
+    Raises:
+        UserError: it is; names some that fit.
+    """
+    task = BUILT_FOR.get(prepared.task, prepared.task)
+    task_names = zoo.list_models(task=task)
+    fits = [name for name in task_names if reads(zoo.spec(name), prepared)]
+    if recipe.model.name in task_names and len(settings.axes) == len(prepared.shape):
+        return
+    has = {
+        "classify": f"one class {article(THINGS[prepared.modality])}",
+        "segment": "a mask an image",
+        "forecast": "series to forecast",
+        "generate": "texts to go on with",
+        "translate": "pairs of texts",
+        "embed": "words in their contexts",
+    }[prepared.task]
+    raise UserError(
+        f"{recipe.data.source} has {has}, and {recipe.model.name} is a model for another task or other inputs; set "
+        f"model.name to one of {', '.join(fits[:8])}{' …' if len(fits) > 8 else ''}"
+    )
+
+
+def reads(settings: zoo.Spec, prepared: Preprocess) -> bool:
+    """Whether a model can read what is prepared."""
+    return len(changed(settings, prepared.changes).axes) == len(prepared.shape)
+
+
+def changed(settings: zoo.Spec, changes: dict[str, Any]) -> zoo.Spec:
+    """A spec with those of `changes` that it has fields for."""
+    known = {field.name for field in dataclasses.fields(settings)}
+    return dataclasses.replace(settings, **{name: value for name, value in changes.items() if name in known})
 
 
 def precision(record: Train) -> str:
@@ -55,9 +91,9 @@ def precision(record: Train) -> str:
     return "mixed_float16" if tf.config.list_physical_devices("GPU") else "float32"
 
 
-def spec(model: Model) -> zoo.Spec:
-    """The zoo's spec with the recipe's changes."""
-    base = zoo.spec(model.name)
+def spec(model: Model, needed: dict[str, Any] | None = None) -> zoo.Spec:
+    """The zoo's spec with the recipe's changes, and before them what the data needs."""
+    base = changed(zoo.spec(model.name), needed or {})
     known = {field.name: field for field in dataclasses.fields(base)}
     changes = {**model.spec}
     for name in ("width", "dropout"):

@@ -4,7 +4,10 @@ import base64
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
+
+COLOURS = ("#0072b2", "#c44e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Of the channels of a series: Okabe and Ito's, which the colour-blind can tell apart."""
 
 
 def picture(image: np.ndarray) -> Image.Image:
@@ -24,16 +27,31 @@ def png(image: Image.Image) -> bytes:
 
 
 def data_uri(example: np.ndarray, *, longest: int) -> str:
-    """An example as `data:image/png;base64,…`, at most `longest` pixels on its longer side.
+    """An example as `data:image/png;base64,…`, at most `longest` pixels on its longer side; a series is drawn.
 
     Small examples keep every pixel. Larger ones with colours get a palette of 256, which makes the page three
     times smaller and cannot be seen at this size.
     """
-    image = picture(example)
+    image = picture(example) if example.ndim == 3 else plot(example, side=2 * longest)
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     if image.mode == "RGB" and max(image.size) > 32:
         image = image.quantize(256)
     return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
+
+
+def plot(series: np.ndarray, *, side: int) -> Image.Image:
+    """A series `(steps, channels)` or a sound `(samples,)` as lines, one colour a channel, on nothing."""
+    values = series.reshape(len(series), -1).astype(np.float64)
+    values = values[~np.isnan(values).all(axis=1)]
+    image = Image.new("RGBA", (side, side))
+    canvas = ImageDraw.Draw(image)
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
+    x = np.linspace(1, side - 2, max(len(values), 2))[: len(values)]
+    y = (side - 3) * (1 - (values - low) / max(high - low, 1e-12)) + 1
+    for channel in range(values.shape[1]):
+        points = [(float(a), float(b)) for a, b in zip(x, y[:, channel], strict=True)]
+        canvas.line(points, fill=COLOURS[channel % len(COLOURS)], width=2)
+    return image
 
 
 def heat_map(matrix: np.ndarray, classes: tuple[str, ...]) -> Image.Image:

@@ -11,7 +11,7 @@ from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict, softmax
 from recipes.engine.files import whole
 from recipes.engine.overlays import mask_picture
-from recipes.engine.preprocess import Preprocess
+from recipes.engine.preprocess import Images, Preprocess, Series
 from recipes.engine.quiet import quiet
 from recipes.engine.results import Task
 from recipes.engine.sources.images import header
@@ -65,9 +65,12 @@ def lite_predict(path: Path) -> tuple[Predict, Preprocess]:
     about = model.metadata
     if about is None or not about.labels:
         raise UserError(f"{path} carries no labels and normalisation; export it with `edgezoo export RUN`")
+    if len(model.input_shape) == 3:
+        _, steps, channels = model.input_shape
+        return model.predict, Series(steps, channels, about.mean, about.std, about.labels)
     _, height, width, channels = model.input_shape
     task: Task = "segment" if len(model.output.shape) == 4 else "classify"
-    return model.predict, Preprocess(height, width, channels, about.mean, about.std, about.labels, task)
+    return model.predict, Images(height, width, channels, about.mean, about.std, about.labels, task)
 
 
 def predict(
@@ -92,7 +95,7 @@ def predict(
     elif not path.exists():
         raise UserError(f"{path} does not exist; `edgezoo list runs` shows the runs there are")
     run, prepared = lite_predict(path) if path.suffix == ".tflite" else keras_predict(path)
-    images = np.stack([prepared.open(picture) for picture in pictures])
+    images = np.stack([prepared.open(str(picture)) for picture in pictures])
     if prepared.task == "segment":
         masks = run(prepared(images)).argmax(axis=-1).astype(np.uint8)
         targets = mask_files(pictures, output)

@@ -11,8 +11,8 @@ import yaml
 from recipes.engine import charts, report_classes, report_masks, report_table
 from recipes.engine.files import write_json, write_text
 from recipes.engine.report_classes import counts
-from recipes.engine.results import LABELS, Evaluation, Examples, History, Shown
-from recipes.engine.wording import flat, many, percent, shorten, size, wilson
+from recipes.engine.results import LABELS, THINGS, Evaluation, Examples, History, Shown
+from recipes.engine.wording import article, flat, many, percent, plural, shorten, size, wilson
 
 FORMAT = 1
 """Version of `report.json`."""
@@ -35,7 +35,7 @@ class Facts:
         test: the float model on test data.
         quantized_aware: the fine-tuned model on test data, where there is one.
         lite: the exported file: `name`, `sha256`, `quantize`, `bytes`, `gzip_bytes`, `float_bytes` (the float32
-            .tflite), `latency_ms`, `float_latency_ms` (or None), `accuracy` or `miou` (the file on test data),
+            .tflite), `latency_ms`, `float_latency_ms` (or None), the score (`accuracy`, …: the file on test data),
             `float_accuracy`, `agreement` (share of test examples, for masks of their pixels, with the answer of the
             Keras model it was made from), `samples`, `ops` (operator → count), `float_tensors` (names), `input_dtype`,
             `output_dtype`; None where nothing was exported.
@@ -108,7 +108,7 @@ def headline(facts: Facts) -> str:
     """The result in one sentence."""
     test, lite = facts.test, facts.lite
     score = "right" if test.measure == "accuracy" else LABELS[test.measure]
-    right = f"{percent(test.score)} {score} on {many(test.examples, 'test image')}"
+    right = f"{percent(test.score)} {score} on {many(test.examples, f'test {THINGS[facts.examples.modality]}')}"
     if lite is None:
         return f"{right}; no file was exported."
     ratio = lite["float_bytes"] / lite["bytes"]
@@ -116,7 +116,7 @@ def headline(facts: Facts) -> str:
     lost = round(abs(points) * lite["samples"] / 100) if test.measure == "accuracy" else round(abs(points), 1)
     smaller = f"is {ratio:.1f}× smaller and " if ratio >= 1.05 else ""
     change = f"{'gains' if points < 0 else 'loses'} {abs(points):.1f} points" if lost else "loses nothing"
-    images = f" ({many(int(lost), 'image')})" if lost and test.measure == "accuracy" else ""
+    images = f" ({many(int(lost), THINGS[facts.examples.modality])})" if lost and test.measure == "accuracy" else ""
     return f"{right}; the {KINDS[lite['quantize']]} file {smaller}{change}{images}."
 
 
@@ -129,7 +129,7 @@ def render(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "size": size, "flat": flat, "shorten": shorten}
+    environment.filters |= {"percent": percent, "size": size, "flat": flat, "shorten": shorten, "article": article}
     test, examples = facts.test, facts.examples
     if examples.task == "segment":
         page, own = "report_masks.html.j2", report_masks.view(facts.shown, examples)
@@ -140,12 +140,30 @@ def render(facts: Facts) -> str:
         **own,
         headline=headline(facts),
         kind=KINDS[facts.lite["quantize"]] if facts.lite else "",
-        rows=report_table.rows(test, facts.quantized_aware, facts.lite),
+        rows=report_table.rows(test, facts.quantized_aware, facts.lite, thing=THINGS[examples.modality]),
         phases=[phase(history) for history in facts.histories],
         matrix=charts.matrix(test.confusion, examples.classes, shares=test.measure != "accuracy"),
         confused=confused(test),
-        tiny=max(examples.shape[:2]) <= 64,
+        tiny=examples.modality == "image" and max(examples.shape[:2]) <= 64,
+        described=described(examples),
+        label=LABELS[test.measure],
+        thing=THINGS[examples.modality],
+        things=plural(THINGS[examples.modality]),
         recipe=yaml.safe_dump(facts.recipe, sort_keys=False, allow_unicode=True),
+    )
+
+
+def described(examples: Examples) -> str:
+    """What the examples are, in a few words."""
+    things = plural(THINGS[examples.modality])
+    if examples.modality == "image":
+        height, width, channels = examples.shape
+        return f"{things} of {height} × {width} pixels, {many(channels, 'channel')}"
+    if examples.modality == "series":
+        steps, channels = examples.shape
+        return f"{things} of {many(steps, 'step')}, {many(channels, 'channel')}"
+    return f"{things} of up to {max(map(len, examples.train.inputs)):,} " + (
+        "characters" if examples.modality == "text" else "samples"
     )
 
 
@@ -184,6 +202,7 @@ def confused(evaluation: Evaluation, *, most: int = 10) -> list[tuple[str, str, 
 
 def _scored(evaluation: Evaluation) -> dict[str, Any]:
     values = dataclasses.asdict(evaluation)
-    if evaluation.measure == "accuracy":
-        values["accuracy_interval"] = list(wilson(evaluation.accuracy, evaluation.examples))
+    values |= values.pop("figures")
+    if evaluation.task == "classify":
+        values["accuracy_interval"] = list(wilson(evaluation.score, evaluation.examples))
     return values

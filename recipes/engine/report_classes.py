@@ -13,7 +13,7 @@ from recipes.engine.wording import wilson
 def view(test: Evaluation, examples: Examples) -> dict[str, Any]:
     """What `report.html.j2` needs: `interval`, `majority`, `card` and `mistakes`."""
     return {
-        "interval": wilson(test.accuracy, test.examples),
+        "interval": wilson(test.score, test.examples),
         "majority": max(map(sum, test.confusion)) / test.examples,
         "card": card(examples),
         "mistakes": mistakes(test, examples),
@@ -33,7 +33,7 @@ def card(examples: Examples) -> list[dict[str, Any]]:
                 "name": name,
                 "counts": [column[i] for column in columns],
                 "total": sum(column[i] for column in columns),
-                "pictures": [pictures.data_uri(examples.train.inputs[k], longest=40) for k in chosen],
+                **shown(examples, [examples.train.inputs[k] for k in chosen]),
             }
         )
     return rows
@@ -41,11 +41,28 @@ def card(examples: Examples) -> list[dict[str, Any]]:
 
 def mistakes(test: Evaluation, examples: Examples, *, most: int = 24) -> list[dict[str, Any]]:
     """The worst mistakes on test data with their pictures."""
-    images = examples.test.inputs
+    found = [examples.test.inputs[mistake.index] for mistake in test.worst[:most]]
+    if examples.modality == "text":
+        return [
+            dataclasses.asdict(mistake) | {"text": clipped(text, 280)}
+            for mistake, text in zip(test.worst, found, strict=False)
+        ]
     return [
-        dataclasses.asdict(mistake) | {"picture": pictures.data_uri(images[mistake.index], longest=112)}
-        for mistake in test.worst[:most]
+        dataclasses.asdict(mistake) | {"text": "", "picture": pictures.data_uri(example, longest=112)}
+        for mistake, example in zip(test.worst, found, strict=False)
     ]
+
+
+def shown(examples: Examples, chosen: list[Any]) -> dict[str, list[str]]:
+    """Some examples of a class: small pictures, or two texts."""
+    if examples.modality == "text":
+        return {"texts": [clipped(text, 80) for text in chosen[:2]], "pictures": []}
+    return {"texts": [], "pictures": [pictures.data_uri(example, longest=40) for example in chosen]}
+
+
+def clipped(text: str, most: int) -> str:
+    """At most `most` characters of a text."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def counts(examples: Examples) -> dict[str, list[int]]:

@@ -9,17 +9,18 @@ Row = tuple[str, list[tuple[str, str]]]
 """A heading and, for each column, a value and a note."""
 
 
-def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None) -> list[Row]:
+def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None, *, thing: str) -> list[Row]:
     """The table float | fine-tuned (if there) | file.
 
     Args:
         test: the float model on test data.
         aware: the fine-tuned model on test data, where there is one.
         lite: the exported file, as in `report.Facts`; None where nothing was exported.
+        thing: what one example is called.
     """
     none = ("—", "")
     models = [test] if aware is None else [test, aware]
-    scores = [_score(model) for model in models]
+    scores = [_score(model, thing) for model in models]
     heading = f"Test {LABELS[test.measure]}"
     loss = [(f"{model.loss:.4f}", "nats") for model in models]
     if lite is None:
@@ -33,13 +34,13 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
     smaller = f"{ratio:.1f}× smaller" if ratio >= 1.05 else ""
     times = f"{slow / lite['latency_ms']:.1f}× faster" if slow and slow > lite["latency_ms"] else ""
     return [
-        (heading, [*scores, _score(test, lite=lite)]),
+        (heading, [*scores, _score(test, thing, lite=lite)]),
         ("Test cross-entropy", [*loss, none]),
         ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), compared)]),
         ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), smaller)]),
         ("File, gzipped", [none, *gap, (size(lite["gzip_bytes"]), "")]),
         (
-            "Latency, one image",
+            f"Latency, one {thing}",
             [(f"{slow:.3f} ms", "as .tflite") if slow else none, *gap, (f"{lite['latency_ms']:.3f} ms", times)],
         ),
         ("Input → output", [none, *gap, (f"{lite['input_dtype']} → {lite['output_dtype']}", "")]),
@@ -51,11 +52,11 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
     ]
 
 
-def _score(evaluation: Evaluation, *, lite: dict[str, Any] | None = None) -> tuple[str, str]:
+def _score(evaluation: Evaluation, thing: str, *, lite: dict[str, Any] | None = None) -> tuple[str, str]:
     """The score of a model, or of the file; the interval of an accuracy, for pixels are no independent trials."""
     share = evaluation.score if lite is None else lite[evaluation.measure]
     count = evaluation.examples if lite is None else lite["samples"]
     if evaluation.measure != "accuracy":
-        return percent(share), f"of {many(count, 'image')}"
+        return percent(share), f"of {many(count, thing)}"
     low, high = wilson(share, count)
     return percent(share), f"{percent(low)} to {percent(high)}"

@@ -9,11 +9,21 @@ Task = Literal["classify", "segment", "forecast", "generate", "translate", "embe
 
 Modality = Literal["image", "series", "text", "audio"]
 
-MEASURES: dict[Task, str] = {"classify": "accuracy", "segment": "miou"}
-"""What each task is judged by, as curves and files call it; both are shares, the more the better."""
+MEASURES: dict[Task, str] = {
+    "classify": "accuracy",
+    "segment": "miou",
+    "forecast": "r2",
+    "generate": "accuracy",
+    "translate": "accuracy",
+    "embed": "accuracy",
+}
+"""What each task is judged by, as curves and files call it; shares, the more the better."""
 
-LABELS = {"accuracy": "accuracy", "miou": "mIoU"}
+LABELS = {"accuracy": "accuracy", "miou": "mIoU", "r2": "R²"}
 """What people call it."""
+
+THINGS: dict[Modality, str] = {"image": "image", "series": "series", "text": "text", "audio": "clip"}
+"""What people call one example."""
 
 IGNORE = 255
 """The mask value of a pixel that is neither learnt from nor judged."""
@@ -121,34 +131,35 @@ class Evaluation:
     Attributes:
         split: `validation` or `test`.
         examples: how many.
-        accuracy: share right, 0-1: of the examples, in the task `segment` of the pixels.
-        loss: mean cross-entropy in nats.
-        classes: one score a class.
+        task: what was asked.
+        loss: what training lowers: mean cross-entropy in nats, of a forecast the mean squared error in deviations.
+        figures: name → value: the task's measure, of `MEASURES`, and others. `accuracy` is the share right, 0-1: of the
+            examples, of the pixels of masks, of the tokens of texts.
+        classes: one score a class, where the answers are classes.
         confusion: counts of what `accuracy` counts; row is the truth, column the answer.
         worst: the most confident mistakes, worst first.
-        miou: mean of the classes' IoU, 0-1, in the task `segment`.
         poor: the images with the lowest IoU, worst first, in the task `segment`.
     """
 
     split: str
     examples: int
-    accuracy: float
+    task: Task
     loss: float
-    classes: tuple[ClassScore, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    worst: tuple[Mistake, ...]
-    miou: float | None = None
+    figures: dict[str, float]
+    classes: tuple[ClassScore, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    worst: tuple[Mistake, ...] = ()
     poor: tuple[PoorMask, ...] = ()
 
     @property
     def measure(self) -> str:
-        """Name of the score: `accuracy` or `miou`."""
-        return MEASURES["classify" if self.miou is None else "segment"]
+        """Name of the score, of `MEASURES`."""
+        return MEASURES[self.task]
 
     @property
     def score(self) -> float:
-        """What the model is judged by, 0-1."""
-        return self.accuracy if self.miou is None else self.miou
+        """What the model is judged by; at most 1, the more the better."""
+        return self.figures[self.measure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,9 +177,8 @@ class Shown:
 class History:
     """Curves of one training phase (`train`, `quantize`), one value an epoch.
 
-    `curves` has `loss`, `accuracy` (or `miou`), both with `val_` too, `learning_rate`, `seconds`; `best_epoch` counts
-    from 1.
-    `note` says what the phase was for.
+    `curves` has `loss` and the score (`accuracy`, …), both with `val_` too, `learning_rate`, `seconds`; `best_epoch`
+    counts from 1. `note` says what the phase was for.
     """
 
     phase: str
@@ -179,8 +189,8 @@ class History:
 
     @property
     def measure(self) -> str:
-        """Name of the score: `accuracy` or `miou`."""
-        return MEASURES["segment" if "val_miou" in self.curves else "classify"]
+        """Name of the score: of `MEASURES`."""
+        return next(name for name in LABELS if f"val_{name}" in self.curves)
 
     @property
     def best(self) -> float:

@@ -120,7 +120,7 @@ def metrics(facts: report.Facts) -> dict[str, Any]:
 
 
 def _figures(evaluation: Evaluation) -> dict[str, float]:
-    return {evaluation.measure: evaluation.score, "accuracy": evaluation.accuracy, "loss": evaluation.loss}
+    return evaluation.figures | {"loss": evaluation.loss}
 
 
 def log_pictures(folder: Path, facts: report.Facts) -> None:
@@ -129,10 +129,12 @@ def log_pictures(folder: Path, facts: report.Facts) -> None:
     log = Log(folder / "tensorboard", "summary")
     examples = facts.examples
     chosen = np.random.default_rng(0).permutation(len(examples.train))[:16]
-    log.images("training samples", examples.train.inputs[chosen], epochs)
+    if examples.modality == "image":
+        log.images("training samples", examples.train.inputs[chosen], epochs)
     if facts.shown:
         log.images("test images: truth, answer", overlays.triptychs(facts.shown, examples.classes), epochs)
-    log.confusion(np.array(facts.validation.confusion), examples.classes, epochs)
+    if facts.validation.confusion:
+        log.confusion(np.array(facts.validation.confusion), examples.classes, epochs)
     judged = {"validation": facts.validation, "test": facts.test}
     settings = {f"{room}.{k}": v for room in ("model", "train") for k, v in facts.recipe[room].items()}
     log.hparams(

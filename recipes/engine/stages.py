@@ -10,7 +10,7 @@ import numpy as np
 
 import compress
 import zoo
-from recipes.engine import preprocess, train, transfer
+from recipes.engine import feed, preprocess, train, transfer
 from recipes.engine.files import whole, write_json
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.progress import console
@@ -156,17 +156,19 @@ def drawn(model: keras.Model, examples: Examples, prepared: Preprocess, test: Ev
 
 
 def calibration(recipe: Recipe, examples: Examples, prepared: Preprocess) -> Iterator[np.ndarray]:
-    """Batches of plain training images, drawn with the recipe's seed."""
-    count = min(recipe.export.calibration, len(examples.train))
-    chosen = np.random.default_rng(recipe.train.seed).permutation(len(examples.train))[:count]
+    """Batches of plain training examples, drawn with the recipe's seed."""
+    inputs, targets = feed.rows(examples.train, prepared)
+    count = min(recipe.export.calibration, len(targets))
+    chosen = np.random.default_rng(recipe.train.seed).permutation(len(targets))[:count]
     for start in range(0, count, 32):
-        yield prepared(examples.train.inputs[chosen[start : start + 32]])
+        yield feed.ready(inputs[chosen[start : start + 32]], prepared)
 
 
 def batches(subset: Subset, prepared: Preprocess) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """A split as normalised batches with labels."""
-    for start in range(0, len(subset), 64):
-        yield prepared(subset.inputs[start : start + 64]), subset.labels[start : start + 64]
+    """A split as the model reads it, in batches, with what it should answer."""
+    inputs, targets = feed.rows(subset, prepared)
+    for start in range(0, len(targets), 64):
+        yield feed.ready(inputs[start : start + 64], prepared), targets[start : start + 64]
 
 
 def ship(
@@ -180,7 +182,7 @@ def ship(
     summary: str,
 ) -> Shipped:
     """Export the file for the device and its float32 twin; run both on the test split beside their Keras models."""
-    console.print(f"export {recipe.export.quantize} and verify on {len(examples.test)} test images …")
+    console.print(f"export {recipe.export.quantize} and verify on {len(examples.test)} test examples …")
     about = metadata(recipe, prepared, summary=summary)
     tests, measure = list(batches(examples.test, prepared)), TASKS[examples.task].measure
     with quiet():

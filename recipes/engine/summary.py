@@ -6,14 +6,15 @@ from rich.table import Table
 
 from recipes.engine.progress import console
 from recipes.engine.report import Facts
-from recipes.engine.results import LABELS
+from recipes.engine.results import LABELS, THINGS
+from recipes.engine.wording import plural
 
 
 def print_outcome(facts: Facts, page: Path) -> None:
     """Float beside the exported file, the gate's verdict, the path of the report."""
     lite = facts.lite
     assert lite is not None, "a run always exports"
-    table = Table(title=f"{facts.title}: {facts.test.examples} test images")
+    table = Table(title=f"{facts.title}: {facts.test.examples} test {plural(THINGS[facts.examples.modality])}")
     measure = facts.test.measure
     for heading in ("", f"test {LABELS[measure]}", "size", "latency", "agreement"):
         table.add_column(heading, justify="right" if heading else "left")

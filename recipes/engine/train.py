@@ -110,7 +110,8 @@ def fit(
     """
     task = TASKS[examples.task]
     path = folder / f"{phase}.checkpoint.npz"
-    plan = feed.plan(train, len(examples.train), macs)
+    rows = feed.rows(examples.train, preprocess)
+    plan = feed.plan(train, len(rows[1]), macs)
     adapted = optimizer(train, schedule(train, train.epochs * plan.steps))
     if layer_decay < 1.0:
         adapted = zoo.layerwise(adapted, model, layer_decay)
@@ -132,7 +133,7 @@ def fit(
         if not keeper.done:
             model.fit(
                 feed.training(
-                    examples.train,
+                    rows,
                     preprocess,
                     plan=plan,
                     augmentation=augmentation,

@@ -85,10 +85,11 @@ def with_rate(
     path = folder / f"{phase.name}.rate.json"
     if not path.exists():
         settings = dataclasses.replace(phase.settings, epochs=RATE_STEPS, steps_per_execution=1)
+        rows = feed.rows(examples.train, prepared)
         stream = feed.training(
-            examples.train,
+            rows,
             prepared,
-            plan=feed.plan(settings, len(examples.train), 0),
+            plan=feed.plan(settings, len(rows[1]), 0),
             augmentation=recipe.augment,
             weights=None,
             seed=settings.seed,

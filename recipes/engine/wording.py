@@ -45,4 +45,14 @@ def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def many(count: int, thing: str) -> str:
     """`1 image`, `1,797 images`."""
-    return f"{count:,} {thing}" + ("" if count == 1 else "s")
+    return f"{count:,} {thing if count == 1 else plural(thing)}"
+
+
+def article(thing: str) -> str:
+    """`an image`, `a series`."""
+    return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
+
+
+def plural(thing: str) -> str:
+    """More than one of it."""
+    return thing if thing.endswith("s") else f"{thing}s"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recipes.engine.evaluate import evaluate, softmax
-from recipes.engine.preprocess import Preprocess
+from recipes.engine.preprocess import Images
 from recipes.engine.results import Subset
 
 
@@ -16,14 +16,14 @@ def test_scores_by_hand():
     images = np.zeros((6, 1, 1, 1), np.uint8)
     images[:, 0, 0, 0] = answers
     subset = Subset(images, np.array([0, 0, 0, 1, 1, 2]), tuple("uvwxyz"))
-    prepared = Preprocess(1, 1, 1, (0.0,), (1.0,), ("a", "b", "c"))
+    prepared = Images(1, 1, 1, (0.0,), (1.0,), ("a", "b", "c"))
     margin = np.log(2.0)  # the answer has probability 2/4, the others 1/4
 
     def predict(x):
         return np.eye(3)[x[:, 0, 0, 0].astype(int)] * margin
 
     result = evaluate(predict, subset, prepared, split="test")
-    assert result.accuracy == pytest.approx(4 / 6)
+    assert result.score == pytest.approx(4 / 6)
     assert result.loss == pytest.approx(-(4 * np.log(0.5) + 2 * np.log(0.25)) / 6)
     assert result.confusion == ((2, 1, 0), (0, 2, 0), (0, 1, 0))
     a, b, c = result.classes

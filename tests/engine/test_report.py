@@ -27,8 +27,9 @@ def facts(classes=("cat", NASTY, "dog"), **changes):
     evaluation = Evaluation(
         split="test",
         examples=18 * count,
-        accuracy=1 - 2 / (18 * count),
+        task="classify",
         loss=0.125,
+        figures={"accuracy": 1 - 2 / (18 * count)},
         classes=tuple(ClassScore(name, 0.9, 0.8, 0.847, 18) for name in classes),
         confusion=tuple(map(tuple, confusion.tolist())),
         worst=(Mistake(0, f"{NASTY}/0.png", classes[0], classes[1], 0.97),),
@@ -53,8 +54,8 @@ def facts(classes=("cat", NASTY, "dog"), **changes):
             "float_bytes": 3600,
             "latency_ms": 0.5,
             "float_latency_ms": 1.0,
-            "accuracy": evaluation.accuracy - 1 / (18 * count),
-            "float_accuracy": evaluation.accuracy,
+            "accuracy": evaluation.score - 1 / (18 * count),
+            "float_accuracy": evaluation.score,
             "agreement": 0.98,
             "samples": 18 * count,
             "ops": {"CONV_2D": 3},
@@ -146,7 +147,7 @@ def test_report_json_holds_every_figure(tmp_path):
     made = facts()
     report.write(tmp_path, made)
     values = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert values["test"]["accuracy"] == made.test.accuracy
+    assert values["test"]["accuracy"] == made.test.score
     assert values["test"]["confusion"] == [list(row) for row in made.test.confusion]
     assert values["lite"] == made.lite
     assert values["data"]["counts"]["train"] == [20, 20, 20]
@@ -201,7 +202,7 @@ def test_a_hundred_classes_of_large_noisy_pictures_fit_in_the_page():
 
 def test_the_fine_tuned_model_has_a_column_and_its_phase_charts():
     made = facts()
-    aware = dataclasses.replace(made.test, accuracy=0.5)
+    aware = dataclasses.replace(made.test, figures={"accuracy": 0.5})
     phases = (*made.histories, History("quantize", {"loss": [0.5], "val_accuracy": [0.7]}, 1))
     text = read(report.render(dataclasses.replace(made, quantized_aware=aware, histories=phases))).text
     assert "after quantization-aware fine-tuning" in text
@@ -282,7 +283,9 @@ def masks(*, ignored=False):
         ClassScore("disc", 0.75, 0.75, 0.75, 2000, 0.6),
         ClassScore("fog", 0.0, 0.0, 0.0, 0, None),
     )
-    test = Evaluation("test", 4, 0.75, 0.5, scores, ((1500, 500, 0), (500, 1500, 0), (0, 0, 0)), (), miou=0.6)
+    test = Evaluation(
+        "test", 4, "segment", 0.5, {"miou": 0.6, "accuracy": 0.75}, scores, ((1500, 500, 0), (500, 1500, 0), (0, 0, 0))
+    )
     made = facts(test=test, validation=dataclasses.replace(test, split="validation"), lite=None)
     examples = Examples(names, subset, subset, subset, "f" * 64, "made", (), "segment")
     shown = (Shown("0.png", 0.6, subset.inputs[0], labels[0], labels[1]),)

@@ -8,14 +8,14 @@ import pytest
 
 from recipes.engine import Augment, Data, Gate, Recipe, Train
 from recipes.engine.errors import UserError
-from recipes.engine.preprocess import Preprocess
+from recipes.engine.preprocess import Images
 from recipes.engine.results import IGNORE, Subset
 from recipes.engine.tasks import TASKS, segment
 from recipes.engine.tasks.overlap import MaskLoss
 
 TRUTH = np.array([[0, 0, 1, 1], [0, 2, 2, IGNORE]], np.uint8)
 ANSWER = np.array([[0, 1, 1, 1], [0, 2, 0, 2]], np.uint8)
-PREPARED = Preprocess(2, 4, 1, (0.0,), (255.0,), ("a", "b", "c"), "segment")
+PREPARED = Images(2, 4, 1, (0.0,), (255.0,), ("a", "b", "c"), "segment")
 
 
 def logits_for(answer, classes=3, sure=10.0):
@@ -59,9 +59,9 @@ def test_evaluate_by_hand():
     result = segment.evaluate(predict, part, PREPARED, split="test")
     # a: 6 right of 7 + 7 - 6; b: 4 of 4 + 5 - 4; c: 3 of 4 + 3 - 3.
     assert [score.iou for score in result.classes] == pytest.approx([6 / 8, 4 / 5, 3 / 4])
-    assert result.miou == result.score == pytest.approx((6 / 8 + 4 / 5 + 3 / 4) / 3)
+    assert result.figures["miou"] == result.score == pytest.approx((6 / 8 + 4 / 5 + 3 / 4) / 3)
     assert result.measure == "miou"
-    assert result.accuracy == pytest.approx(13 / 15)
+    assert result.figures["accuracy"] == pytest.approx(13 / 15)
     # Dice is 2 * right / (true + called), and equals 2 IoU / (1 + IoU).
     assert [score.f1 for score in result.classes] == pytest.approx([12 / 14, 8 / 9, 6 / 7])
     assert [score.precision for score in result.classes] == pytest.approx([6 / 7, 4 / 5, 3 / 3])

@@ -7,7 +7,7 @@ import pytest
 
 from recipes.engine import Augment, Train, feed, train
 from recipes.engine.errors import TrainingFailed
-from recipes.engine.preprocess import Preprocess
+from recipes.engine.preprocess import Images
 from recipes.engine.results import Examples, Subset
 
 
@@ -57,7 +57,7 @@ def two_shades(count=64, size=6):
     return Examples(("dark", "light"), subsets[0], subsets[1], subsets[1], "", "made")
 
 
-PREPARED = Preprocess(6, 6, 1, (0.0,), (255.0,), ("dark", "light"))
+PREPARED = Images(6, 6, 1, (0.0,), (255.0,), ("dark", "light"))
 
 
 def tiny():
@@ -132,7 +132,7 @@ def take(first_epoch, epochs, seed=1, augmentation=None, weights=None):
     examples = two_shades()
     plan = feed.Plan(batch_size=8, steps=4, per_execution=1)
     stream = feed.training(
-        examples.train,
+        (examples.train.inputs, examples.train.labels),
         PREPARED,
         plan=plan,
         augmentation=augmentation or Augment(rotate=20.0, translate=0.1, mixup=0.3),

@@ -107,7 +107,7 @@ def test_a_phase_that_makes_it_worse_leaves_nothing_behind(recipe, tmp_path):
     trained, histories = stages.trained(model, wild, examples, prepared, tmp_path)
     assert histories[1].best < histories[0].best
     assert "no epoch was better" in histories[1].note
-    assert stages.judge(trained, examples, prepared)[0].accuracy == pytest.approx(histories[0].best)
+    assert stages.judge(trained, examples, prepared)[0].score == pytest.approx(histories[0].best)
     _, told = stages.trained(model, wild, examples, prepared, tmp_path)
     assert told == histories, "what was kept tells the same story"
     assert sorted(path.name for path in tmp_path.glob("*.keras")) == ["model.keras"]

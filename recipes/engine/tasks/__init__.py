@@ -10,7 +10,7 @@ from recipes.engine.preprocess import Preprocess
 from recipes.engine.records import Recipe, Train
 from recipes.engine.results import Evaluation, Shown, Subset
 from recipes.engine.results import Task as Name
-from recipes.engine.tasks import classify, segment
+from recipes.engine.tasks import classify, forecast, segment
 
 
 class Task(Protocol):
@@ -40,5 +40,5 @@ class Task(Protocol):
         """Answers to be drawn, where answers are pictures."""
 
 
-TASKS: dict[Name, Task] = {"classify": classify, "segment": segment}
+TASKS: dict[Name, Task] = {"classify": classify, "segment": segment, "forecast": forecast}
 """Name → module."""

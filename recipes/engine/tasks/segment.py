@@ -111,8 +111,9 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
     return Evaluation(
         split=split,
         examples=len(subset),
-        accuracy=float(right.sum() / max(counts.sum(), 1)),
+        task="segment",
         loss=float(surprise / max(counts.sum(), 1)),
+        figures={"miou": mean(overlaps), "accuracy": float(right.sum() / max(counts.sum(), 1))},
         classes=tuple(
             ClassScore(
                 name=name,
@@ -125,8 +126,6 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
             for i, name in enumerate(preprocess.classes)
         ),
         confusion=tuple(tuple(int(count) for count in row) for row in counts),
-        worst=(),
-        miou=mean(overlaps),
         poor=tuple(
             PoorMask(int(i), subset.names[i], float(by_image[i])) for i in np.argsort(by_image, kind="stable")[:worst]
         ),

@@ -1,0 +1,70 @@
+"""From an example to what the model reads; stored inside `model.keras` so that the file is enough to predict.
+
+One module a modality. Each has a frozen record, which is all that is stored, and `fit`, which makes it from the
+training split.
+"""
+
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag, TypeAdapter
+
+import zoo
+from recipes.engine.errors import UserError
+from recipes.engine.preprocess import images, series
+from recipes.engine.preprocess.images import Images
+from recipes.engine.preprocess.series import Series
+from recipes.engine.records import Data
+from recipes.engine.results import Examples, Modality
+
+__all__ = ["Images", "Preprocess", "Series", "attach", "fit", "read"]
+
+Preprocess = Images | Series
+
+MEMBER = "edgezoo.json"
+
+FIT: dict[Modality, ModuleType] = {"image": images, "series": series}
+"""Modality → module."""
+
+
+def fit(data: Data, examples: Examples, *, belongs: zoo.weights.Loaded | None = None) -> Preprocess:
+    """The preprocessing of a recipe, from its training split; published weights may bring a part of it."""
+    made: Preprocess = FIT[examples.modality].fit(data, examples, belongs)
+    return made
+
+
+def attach(preprocess: Preprocess, model_file: Path) -> None:
+    """Put the preprocessing into a `.keras` file (a zip archive; Keras reads only its own members)."""
+    with zipfile.ZipFile(model_file, "a") as archive:
+        archive.writestr(MEMBER, json.dumps(asdict(preprocess)))
+
+
+def _kind(values: Any) -> str:
+    return values.get("modality", "image") if isinstance(values, dict) else values.modality
+
+
+STORED: TypeAdapter[Preprocess] = TypeAdapter(
+    Annotated[Annotated[Images, Tag("image")] | Annotated[Series, Tag("series")], Discriminator(_kind)]
+)
+
+
+def read(model_file: Path) -> Preprocess:
+    """The preprocessing inside a `.keras` file.
+
+    Raises:
+        UserError: the file is missing, is no `.keras` file, or was not written by edgezoo.
+    """
+    try:
+        with zipfile.ZipFile(model_file) as archive:
+            values = json.loads(archive.read(MEMBER))
+    except FileNotFoundError:
+        raise UserError(f"{model_file} does not exist; is the run finished? `edgezoo list runs` shows") from None
+    except zipfile.BadZipFile:
+        raise UserError(f"{model_file} is not a .keras file") from None
+    except KeyError:
+        raise UserError(f"{model_file} holds no preprocessing, so it was not written by an edgezoo run") from None
+    return STORED.validate_python(values)

@@ -1,0 +1,161 @@
+"""Series: their length, and the scale of each channel."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import zoo
+from recipes.engine.errors import UserError
+from recipes.engine.records import Data
+from recipes.engine.results import Examples, Modality, Subset, Task
+
+FLAT = 1e-6
+"""A channel that varies less than this is left at its scale."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Length and normalisation of the input; names of the outputs, or the scale of the forecast.
+
+    Attributes:
+        steps: length that the model reads.
+        channels: numbers at each step.
+        mean: one value a channel, in the unit of the data, of the training split.
+        std: likewise; the model reads `(value - mean) / std`.
+        classes: names of the outputs, in order; of a forecast, of what is forecast.
+        task: `classify` or `forecast`.
+        padded: whether a series may be shorter: steps of zeros follow it, which the model masks.
+        horizon: steps of a forecast.
+        target_mean: one value for each thing forecast, of the training split.
+        target_std: likewise; the model answers with `(value - target_mean) / target_std`.
+    """
+
+    steps: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+    task: Task = "classify"
+    padded: bool = False
+    horizon: int = 0
+    target_mean: tuple[float, ...] = ()
+    target_std: tuple[float, ...] = ()
+    modality: Modality = "series"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one example, as the model reads it."""
+        return self.steps, self.channels
+
+    @property
+    def outputs(self) -> int | None:
+        """How many numbers the model answers with."""
+        return self.horizon * len(self.target_mean) if self.task == "forecast" else len(self.classes)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Fields of the spec that the data decides."""
+        return {"mask": True} if self.padded else {}
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """Normalise `(batch, steps, channels)` to float32 of the same shape; padding, rows of NaN, becomes zeros."""
+        scaled = (inputs - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
+
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        """A forecast as the model gives it: `(batch, horizon, targets)` to float32 `(batch, horizon * targets)`."""
+        scaled = (labels - np.array(self.target_mean, np.float32)) / np.array(self.target_std, np.float32)
+        return scaled.reshape(len(labels), -1).astype(np.float32)
+
+    def rows(self, subset: Subset) -> tuple[np.ndarray, np.ndarray]:
+        """What the model reads of a split, and what it should answer."""
+        return self(subset.inputs), self.targets(subset.labels) if self.task == "forecast" else subset.labels
+
+    def forecast(self, outputs: np.ndarray) -> np.ndarray:
+        """The inverse of `targets`: in the unit of the data."""
+        shaped = outputs.reshape(len(outputs), self.horizon, len(self.target_mean))
+        return shaped * np.array(self.target_std, np.float32) + np.array(self.target_mean, np.float32)
+
+    def open(self, what: str) -> np.ndarray:
+        """Read a series as float32 `(steps, channels)`: a `.csv` with a row a step, or an `.npy`.
+
+        Raises:
+            UserError: the file is missing, is no series of numbers, or not one that the model reads.
+        """
+        path = Path(what)
+        found = read(path)
+        if found.shape[1] != self.channels:
+            raise UserError(f"{path} has {found.shape[1]} channels, where the model reads {self.channels}")
+        if not np.isfinite(found).all():
+            row, column = np.argwhere(~np.isfinite(found))[0]
+            raise UserError(f"{path}: step {row + 1}, channel {column + 1} is {found[row, column]}, no finite number")
+        fits = len(found) <= self.steps if self.padded else len(found) == self.steps
+        if not fits:
+            wants = f"{'at most ' if self.padded else ''}{self.steps} steps"
+            raise UserError(f"{path} has {len(found)} steps, where the model reads {wants}")
+        return np.pad(found, ((0, self.steps - len(found)), (0, 0)), constant_values=np.nan)
+
+
+def read(path: Path) -> np.ndarray:
+    """A series from a file, float32 `(steps, channels)`.
+
+    Raises:
+        UserError: it is missing, or is no table of numbers.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            found = np.load(path, allow_pickle=False)
+            return np.atleast_2d(found.T).T.astype(np.float32)
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = [row for row in csv.reader(stream) if row]
+        if rows and not all(number(cell) for cell in rows[0]):
+            rows = rows[1:]  # names of the channels
+        table = np.array(rows, dtype=np.float32)
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is no series: it needs a row of numbers for each step ({error})") from None
+    if table.ndim != 2 or not table.size:
+        raise UserError(f"{path} holds no numbers")
+    return table
+
+
+def number(text: str) -> bool:
+    """Whether `text` is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def fit(data: Data, examples: Examples, belongs: zoo.weights.Loaded | None) -> Series:
+    """Length and scale from the training split alone."""
+    train = examples.train
+    steps, channels = examples.shape
+    flat = train.inputs.reshape(-1, channels)
+    mean, std = scale(flat)
+    forecast = examples.task == "forecast"
+    target_mean, target_std = scale(train.labels.reshape(-1, train.labels.shape[-1])) if forecast else ((), ())
+    return Series(
+        steps=steps,
+        channels=channels,
+        mean=mean,
+        std=std,
+        classes=examples.classes,
+        task=examples.task,
+        padded=any(bool(np.isnan(part.inputs).any()) for part in examples.splits().values()),
+        horizon=train.labels.shape[1] if forecast else 0,
+        target_mean=target_mean,
+        target_std=target_std,
+    )
+
+
+def scale(values: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each column of `(rows, columns)`, without the NaNs of padding."""
+    mean = np.asarray(np.nanmean(values, axis=0, dtype=np.float64))
+    std = np.asarray(np.nanstd(values, axis=0, dtype=np.float64))
+    return tuple(mean.tolist()), tuple(value if value > FLAT else 1.0 for value in std.tolist())

@@ -1,0 +1,78 @@
+"""What comes next in a series: squared error, judged by the share of the variance that is told (R²)."""
+
+import keras
+import numpy as np
+
+from recipes.engine.errors import UserError
+from recipes.engine.evaluate import Predict, logits_of
+from recipes.engine.preprocess import Preprocess, Series
+from recipes.engine.records import Recipe, Train
+from recipes.engine.results import Evaluation, Shown, Subset
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what only classes have.
+
+    Raises:
+        UserError: a loss, a balance or a rule of the gate is one for classes.
+    """
+    if recipe.train.loss != "auto":
+        raise UserError(f"train.loss is {recipe.train.loss!r}, which compares classes; a forecast takes 'auto'")
+    if recipe.data.balance != "none" or recipe.train.label_smoothing:
+        raise UserError("data.balance and train.label_smoothing are for classes, and a forecast has none; leave them")
+    if recipe.gate.min_accuracy is not None or recipe.gate.min_miou is not None:
+        raise UserError("gate.min_accuracy and gate.min_miou judge classes, and a forecast has none; leave them out")
+
+
+def weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """None: there are no classes; `check` refuses to ask."""
+    return np.ones(classes)
+
+
+def loss(train: Train, weights: np.ndarray | None) -> keras.losses.Loss:
+    """Mean squared error, in deviations of the training split."""
+    return keras.losses.MeanSquaredError()
+
+
+def metrics(classes: int) -> list[keras.metrics.Metric]:
+    """The coefficient of determination, over all that is forecast."""
+    return [keras.metrics.R2Score(class_aggregation="variance_weighted_average", name="r2")]
+
+
+def measure(outputs: np.ndarray, labels: np.ndarray) -> float:
+    """R² of forecasts against what came, both of the same number of values: 1 - squared error / variance.
+
+    The variance is that of each step of the horizon over the examples.
+    """
+    truth = labels.reshape(len(labels), -1).astype(np.float64)
+    error = np.square(outputs.reshape(len(outputs), -1) - truth).sum()
+    spread = np.square(truth - truth.mean(axis=0)).sum()
+    return float(1.0 - error / max(spread, 1e-12))
+
+
+def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split: str) -> Evaluation:
+    """R², and in the unit of the data the mean absolute error, its root mean square, and both of the last value.
+
+    Args:
+        predict: what the model reads → `(batch, horizon * targets)`, in deviations.
+        subset: the split.
+        preprocess: the scales.
+        split: its name, for the record.
+    """
+    assert isinstance(preprocess, Series)
+    outputs = logits_of(predict, subset, preprocess)
+    targets = preprocess.targets(subset.labels)
+    error = np.abs(preprocess.forecast(outputs) - subset.labels)
+    figures = {
+        "r2": measure(outputs, targets),
+        "mae": float(error.mean()),
+        "rmse": float(np.sqrt(np.square(error).mean())),
+    }
+    if preprocess.channels == subset.labels.shape[2]:
+        figures["mae of the last value"] = float(np.abs(subset.inputs[:, -1:, :] - subset.labels).mean())
+    return Evaluation(split, len(subset), "forecast", float(np.square(outputs - targets).mean()), figures)
+
+
+def shown(predict: Predict, subset: Subset, preprocess: Preprocess, evaluation: Evaluation) -> tuple[Shown, ...]:
+    """None yet drawn."""
+    return ()
