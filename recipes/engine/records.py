@@ -44,8 +44,10 @@ class Data:
     """Where the examples come from and how they are split."""
 
     source: str = "digits"
-    """`digits`, a name from `edgezoo data list`, a folder of class folders or of `images` and `masks`, an `.npz` or a
-    `.csv` file."""
+    """`digits`, a name from `edgezoo data list`, a folder, or a `.npz`, `.csv`, `.tsv`, `.jsonl`, `.ts` or `.txt` file."""
+    task: Literal["auto", "classify", "segment", "forecast", "generate", "translate", "embed"] = "auto"
+    """What is learnt. `auto` is what a named data set is for, masks where there are some, and else classes; a table
+    with a row a step must say `forecast`, and plain texts `generate` or `embed`."""
     size: Annotated[int, Field(ge=4, le=2048)] | None = None
     """Height and width in pixels that images are resized to; None keeps the size of the first image."""
     color: Literal["auto", "grey", "rgb"] = "auto"
@@ -55,15 +57,39 @@ class Data:
     test: Share = 0.15
     """Share of the examples held out to report on (stratified), where the source brings no test split."""
     limit: Count | None = None
-    """At most so many training examples a class, of images with masks in all (seeded); None takes all."""
+    """At most so many training examples a class, in tasks without classes in all (seeded); None takes all."""
     normalize: Literal["unit", "standard"] = "unit"
-    """`unit`: pixel / 255. `standard`: then minus the mean, over the deviation, of the training split."""
+    """Images. `unit`: pixel / 255. `standard`: then minus the mean, over the deviation, of the training split."""
     balance: Literal["none", "weights"] = "none"
     """`weights` weighs each class by total / (classes * count) in the loss; for masks, pixels are counted."""
     on_bad: Literal["fail", "skip"] = "fail"
-    """What an unreadable image does: stop with its name, or leave it out and list it in the report."""
+    """What an unreadable image, text or clip does: stop with its name, or leave it out and list it in the report."""
     label: str = "label"
-    """CSV: the column with the class."""
+    """CSV, JSONL: the column with the class."""
+    text: str = "text"
+    """CSV, JSONL: the column with the text."""
+    columns: tuple[str, ...] = ()
+    """CSV: the channels of a series, none for all columns of numbers; of a translation the two columns, none for
+    `source` and `target`."""
+    target: tuple[str, ...] = ()
+    """Forecasts: those of the columns that are forecast, none for all."""
+    window: Count = 24
+    """Forecasts: steps that the model sees."""
+    horizon: Count = 12
+    """Forecasts: steps that follow, which it is to tell."""
+    stride: Count = 1
+    """Forecasts: steps from one window to the next."""
+    rate: Annotated[int, Field(ge=1000, le=192000)] = 16000
+    """Audio: samples a second; clips at another rate are resampled."""
+    seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
+    """Audio: length of a clip; shorter ones are followed by silence, longer ones cut."""
+    tokenizer: str = "auto"
+    """Texts: `word`, `char`, `wordpiece` or `bpe`, made from the training split; or a `tokenizer.json` or `vocab.txt`,
+    or a folder with one. `auto` chooses by the task."""
+    vocabulary: Annotated[int, Field(ge=16, le=1_000_000)] = 8000
+    """Texts: most tokens of a tokenizer that is made."""
+    steps: Annotated[int, Field(ge=2, le=8192)] = 128
+    """Texts: tokens that the model reads at once; longer texts are cut."""
     seed: int = 0
     """Seed of the split; apart from the training seed so that seeds compare on the same split."""
 
