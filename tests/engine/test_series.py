@@ -1,0 +1,146 @@
+"""Series: their preprocessing against hand-worked numbers, and forecasts against scikit-learn."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.metrics import mean_absolute_error, r2_score
+
+from recipes.engine import preprocess
+from recipes.engine.errors import UserError
+from recipes.engine.preprocess import Series
+from recipes.engine.records import Data, Gate, Recipe, Train
+from recipes.engine.results import Examples, Subset
+from recipes.engine.tasks import forecast
+
+
+def examples(task="classify", padded=True):
+    rng = np.random.default_rng(0)
+
+    def part(count):
+        inputs = rng.normal([3.0, -50.0], [2.0, 10.0], (count, 7, 2)).astype(np.float32)
+        if padded:
+            inputs[0, 5:] = np.nan
+        labels = np.arange(count) % 2 if task == "classify" else rng.normal(100, 5, (count, 3, 1)).astype(np.float32)
+        return Subset(inputs, labels, tuple(map(str, range(count))))
+
+    names = ("a", "b") if task == "classify" else ("price",)
+    return Examples(names, part(20), part(6), part(6), "f" * 64, "made", task=task, modality="series")
+
+
+def test_the_scale_is_that_of_the_training_split_and_padding_becomes_zeros():
+    made = examples()
+    prepared = preprocess.fit(Data(), made)
+    assert isinstance(prepared, Series)
+    assert prepared.padded and prepared.changes == {"mask": True}
+    assert (prepared.shape, prepared.outputs) == ((7, 2), 2)
+    known = made.train.inputs[~np.isnan(made.train.inputs).any(axis=2)]
+    np.testing.assert_allclose(prepared.mean, known.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(prepared.std, known.std(axis=0), rtol=1e-5)
+    ready = prepared(made.test.inputs)
+    assert ready.dtype == np.float32
+    assert not ready[0, 5:].any()
+    np.testing.assert_allclose(
+        ready[1, 3, 1] * prepared.std[1] + prepared.mean[1], made.test.inputs[1, 3, 1], rtol=1e-5
+    )
+
+
+def test_a_constant_channel_is_not_divided_by_nothing():
+    made = examples(padded=False)
+    made.train.inputs[..., 1] = 4.0
+    prepared = preprocess.fit(Data(), made)
+    assert prepared.std[1] == 1.0
+    assert not prepared(made.train.inputs)[..., 1].any()
+    assert prepared.changes == {}
+
+
+def test_forecasts_are_scaled_there_and_back():
+    made = examples("forecast", padded=False)
+    prepared = preprocess.fit(Data(), made)
+    assert (prepared.horizon, prepared.outputs) == (3, 3)
+    targets = prepared.targets(made.test.labels)
+    assert targets.shape == (6, 3)
+    np.testing.assert_allclose(prepared.targets(made.train.labels).mean(), 0.0, atol=1e-5)
+    np.testing.assert_allclose(prepared.forecast(targets), made.test.labels, rtol=1e-5)
+
+
+def test_forecasts_are_judged_in_the_unit_of_the_data():
+    made = examples("forecast", padded=False)
+    prepared = preprocess.fit(Data(), made)
+    answers = np.random.default_rng(1).normal(0, 1, (6, 3)).astype(np.float32)
+    result = forecast.evaluate(lambda x: answers[: len(x)], made.test, prepared, split="test")
+    inverse, truth = prepared.forecast(answers).reshape(6, 3), made.test.labels.reshape(6, 3)
+    assert result.figures["mae"] == pytest.approx(mean_absolute_error(truth, inverse), rel=1e-5)
+    expected = r2_score(truth, inverse, multioutput="variance_weighted")
+    assert result.score == result.figures["r2"] == pytest.approx(expected, rel=1e-4)
+    assert "mae of the last value" not in result.figures, "two channels come in, one is forecast"
+
+    right = forecast.evaluate(lambda x: prepared.targets(made.test.labels), made.test, prepared, split="test")
+    assert right.score == pytest.approx(1.0) and right.figures["rmse"] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_what_is_stored_with_the_model_is_read_back(tmp_path):
+    prepared = preprocess.fit(Data(), examples())
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    preprocess.attach(prepared, tmp_path / "model.keras")
+    assert preprocess.read(tmp_path / "model.keras") == prepared
+
+
+def test_pictures_of_earlier_runs_are_still_read(tmp_path):
+    old = {"height": 8, "width": 8, "channels": 1, "mean": [0.0], "std": [255.0], "classes": ["a", "b"]}
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("edgezoo.json", json.dumps(old))
+    assert preprocess.read(tmp_path / "model.keras").shape == (8, 8, 1)
+
+
+def test_a_series_is_opened_from_csv_and_npy(tmp_path):
+    prepared = preprocess.fit(Data(), examples())
+    rows = np.arange(10, dtype=np.float32).reshape(5, 2)
+    (tmp_path / "plain.csv").write_text("\n".join(f"{a},{b}" for a, b in rows))
+    (tmp_path / "named.csv").write_text("left,right\n" + "\n".join(f"{a},{b}" for a, b in rows))
+    np.save(tmp_path / "a.npy", rows)
+    for name in ("plain.csv", "named.csv", "a.npy"):
+        found = prepared.open(str(tmp_path / name))
+        np.testing.assert_array_equal(found[:5], rows)
+        assert np.isnan(found[5:]).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1,2,3\n4,5,6", "has 3 channels, where the model reads 2"),
+        ("1,2\n3,nan", "step 2, channel 2 is nan, no finite number"),
+        ("1,2\n" * 8, "has 8 steps, where the model reads at most 7 steps"),
+        ("1,2\n3", "is no series: it needs a row of numbers for each step"),
+        ("a,b\nc,d", "is no series"),
+        ("", "holds no numbers"),
+    ],
+)
+def test_what_is_no_such_series_is_refused(tmp_path, text, said):
+    (tmp_path / "bad.csv").write_text(text)
+    with pytest.raises(UserError, match=said):
+        preprocess.fit(Data(), examples()).open(str(tmp_path / "bad.csv"))
+
+
+def test_a_series_without_padding_must_have_the_length(tmp_path):
+    prepared = preprocess.fit(Data(), examples(padded=False))
+    (tmp_path / "short.csv").write_text("1,2\n3,4")
+    with pytest.raises(UserError, match="has 2 steps, where the model reads 7 steps"):
+        prepared.open(str(tmp_path / "short.csv"))
+    with pytest.raises(UserError, match="there is no file"):
+        prepared.open(str(tmp_path / "none.csv"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (Recipe(train=Train(loss="dice")), "train.loss is 'dice'"),
+        (Recipe(data=Data(balance="weights")), "data.balance"),
+        (Recipe(gate=Gate(min_accuracy=0.5)), "gate.min_accuracy"),
+    ],
+)
+def test_a_forecast_refuses_what_is_for_classes(recipe, said):
+    with pytest.raises(UserError, match=said):
+        forecast.check(recipe)
