@@ -28,7 +28,7 @@ class Card:
 
     Attributes:
         name: of the model; a changed spec has its family's name.
-        task: `classify`, `segment` or `anomaly`.
+        task: `classify`, `segment`, `anomaly`, `generate`, `translate` or `embed`.
         family: name of the family.
         paper: where the architecture was published.
         input_shape: shape of one example that the figures hold for.
@@ -102,7 +102,7 @@ def card(name_or_spec: str | Spec, *, input_shape: tuple[int, ...] | None = None
         task=family.TASK,
         family=family_name,
         paper=origin.paper,
-        input_shape=tuple(model.input_shape[1:]),
+        input_shape=tuple(shape),
         classes=count,
         parameters=sum(math.prod(variable.shape) for variable in model.trainable_variables),
         layers=_layers(model),
@@ -116,7 +116,7 @@ def card(name_or_spec: str | Spec, *, input_shape: tuple[int, ...] | None = None
 def _layers(model: keras.Model) -> Layers:
     kinds = {
         "convolutional": graph.CONVOLUTIONS,
-        "recurrent": keras.layers.RNN,
+        "recurrent": (keras.layers.RNN, keras.layers.Bidirectional),
         "dense": keras.layers.Dense,
         "normalisation": graph.NORMALISATIONS,
     }

@@ -16,20 +16,28 @@ from zoo.classify import (
 )
 from zoo.contract import Family
 from zoo.segment import unet
+from zoo.sequence import fcn, inception_time, lstm_fcn, recurrent, recurrent_lm, resnet_1d, word2vec
 
 FAMILIES: dict[str, Family] = {
     "alexnet": alexnet,
     "autoencoder": autoencoder,
     "ds_cnn": ds_cnn,
     "efficientnet_lite": efficientnet_lite,
+    "fcn": fcn,
     "inception_resnet_v2": inception_resnet_v2,
+    "inception_time": inception_time,
     "inception_v1": inception_v1,
     "inception_v3": inception_v3,
+    "lstm_fcn": lstm_fcn,
     "mobilenet_v1": mobilenet_v1,
     "mobilenet_v2": mobilenet_v2,
     "mobilenet_v3": mobilenet_v3,
+    "recurrent": recurrent,
+    "recurrent_lm": recurrent_lm,
     "resnet": resnet,
+    "resnet_1d": resnet_1d,
     "unet": unet,
     "vgg": vgg,
+    "word2vec": word2vec,
 }
 """Family name → its module (see `zoo.contract.Family`)."""
