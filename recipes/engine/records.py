@@ -44,7 +44,8 @@ class Data:
     """Where the examples come from and how they are split."""
 
     source: str = "digits"
-    """`digits`, a name from `edgezoo data list`, a folder, or a `.npz`, `.csv`, `.tsv`, `.jsonl`, `.ts` or `.txt` file."""
+    """`digits`, a name from `edgezoo data list`, a folder, or a file: `.npz`, `.csv`, `.tsv`, `.jsonl`, `.ts`,
+    `.txt`."""
     task: Literal["auto", "classify", "segment", "forecast", "generate", "translate", "embed"] = "auto"
     """What is learnt. `auto` is what a named data set is for, masks where there are some, and else classes; a table
     with a row a step must say `forecast`, and plain texts `generate` or `embed`."""

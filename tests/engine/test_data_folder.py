@@ -168,9 +168,9 @@ def test_a_missing_folder_names_its_near_sibling(tmp_path):
         load("fashion-mnist")
     with pytest.raises(UserError, match="no data set of that name"):
         load("")
-    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "notes.pdf").write_text("x")
     with pytest.raises(UserError, match=r"notes\.txt is no folder, \.npz"):
-        load(tmp_path / "notes.txt")
+        load(tmp_path / "notes.pdf")
 
 
 def spoil(root, count):

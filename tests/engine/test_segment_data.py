@@ -7,7 +7,7 @@ from PIL import Image
 from recipes.engine import Data, data
 from recipes.engine.errors import UserError
 from recipes.engine.results import IGNORE
-from recipes.engine.sources import mask_splits
+from recipes.engine.sources import splits
 from recipes.engine.sources.raw import Raw
 
 rng = np.random.default_rng(0)
@@ -245,11 +245,11 @@ def test_copies_stay_on_one_side_and_a_limit_takes_so_many_images():
     same = np.arange(20)
     same[[1, 2, 6]] = 0, 0, 5
     for seed in range(10):
-        split = mask_splits.assign(made, Data(validation=0.2, test=0.2, seed=seed), same)
+        split = splits.scatter(made, Data(validation=0.2, test=0.2, seed=seed), same)
         assert len(set(split[[0, 1, 2]])) == len(set(split[[5, 6]])) == 1
         assert {1, 2} < set(split.tolist())
         assert 2 <= (split == 1).sum() <= 5
-    limited = mask_splits.assign(made, Data(limit=3), same)
+    limited = splits.scatter(made, Data(limit=3), same)
     assert (limited == 0).sum() == 3
     with pytest.raises(UserError, match="too few different images to train on: 2, where it needs at least 3"):
-        mask_splits.assign(raw(2), Data(), np.arange(2))
+        splits.scatter(raw(2), Data(), np.arange(2))

@@ -4,12 +4,13 @@ from collections import Counter
 
 import numpy as np
 
-from recipes.engine.sources.raw import Raw, listing
+from recipes.engine.results import THINGS
+from recipes.engine.sources.raw import ALIKE, MANY, Raw, listing
 from recipes.engine.sources.splits import ORDER
 
 
 def leaks(raw: Raw, split: np.ndarray, same: np.ndarray) -> tuple[str, ...]:
-    """Images with the same pixels: across splits, else within one, and in two classes.
+    """Examples that are equal: across splits, else within one, and in two classes.
 
     Args:
         raw: what was read.
@@ -17,6 +18,7 @@ def leaks(raw: Raw, split: np.ndarray, same: np.ndarray) -> tuple[str, ...]:
         same: from `splits.copies`.
     """
     notes = []
+    many, alike = MANY[raw.modality], ALIKE[raw.modality]
     for held in (1, 2):
         for other in range(held):
             there = {place: row for row, place in enumerate(same.tolist()) if split[row] == other}
@@ -24,20 +26,23 @@ def leaks(raw: Raw, split: np.ndarray, same: np.ndarray) -> tuple[str, ...]:
             if found:
                 pair = f"{raw.names[found[0]]} = {raw.names[there[int(same[found[0]])]]}"
                 notes.append(
-                    f"{len(found):,} images of the {ORDER[held]} split are in {ORDER[other]} too, pixel for pixel "
+                    f"{len(found):,} {many} of the {ORDER[held]} split are in {ORDER[other]} too, {alike} "
                     f"(such as {pair}): the {ORDER[held]} score flatters"
                 )
     extra = np.flatnonzero(same != np.arange(len(same)))
     if len(extra) and not notes:
         pair = f"{raw.names[extra[0]]} = {raw.names[same[extra[0]]]}"
         notes.append(
-            f"copies of another image, pixel for pixel: {len(extra):,} (such as {pair}); they were kept in one split"
+            f"copies of another {THINGS[raw.modality]}, {alike}: {len(extra):,} (such as {pair}); they were kept in "
+            "one split"
         )
+    if raw.task != "classify":
+        return tuple(notes)
     torn = np.flatnonzero(raw.labels != raw.labels[same])
     if len(torn):
         here, there_too = torn[0], same[torn[0]]
         notes.append(
-            f"images that are in two classes, pixel for pixel: {len(torn):,} (such as {raw.names[here]} as "
+            f"{many} that are in two classes, {alike}: {len(torn):,} (such as {raw.names[here]} as "
             f"{raw.classes[raw.labels[here]]} and {raw.names[there_too]} as {raw.classes[raw.labels[there_too]]})"
         )
     return tuple(notes)

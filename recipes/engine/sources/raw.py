@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from recipes.engine.results import Modality, Task
+from recipes.engine.results import THINGS, Modality, Task
 
 Split = Literal["train", "validation", "test"]
 
@@ -21,6 +21,17 @@ SPLIT_NAMES: dict[str, Split] = {
     "testing": "test",
 }
 """What folders and CSV columns call the splits, in lower case."""
+
+MANY: dict[Modality, str] = {kind: thing if thing.endswith("s") else f"{thing}s" for kind, thing in THINGS.items()}
+"""What people call several examples."""
+
+ALIKE: dict[Modality, str] = {
+    "image": "pixel for pixel",
+    "series": "value for value",
+    "text": "word for word",
+    "audio": "sample for sample",
+}
+"""How two of them are equal."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from recipes.engine.errors import UserError
 from recipes.engine.records import Data
-from recipes.engine.sources.raw import Raw, Split
+from recipes.engine.sources.raw import MANY, Raw, Split
 
 ORDER: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -35,10 +35,10 @@ def check(labels: np.ndarray, splits: Sequence[Split] | None, classes: tuple[str
         )
 
 
-def copies(images: np.ndarray) -> np.ndarray:
-    """The place of the first image with the same pixels, for each: int64 `(count,)`."""
+def copies(inputs: np.ndarray) -> np.ndarray:
+    """The place of the first example that equals it (the same pixels, values, words), for each: int64 `(count,)`."""
     first: dict[bytes, int] = {}
-    digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
+    digests = [hashlib.sha256(one.encode() if isinstance(one, str) else one.tobytes()).digest() for one in inputs]
     return np.array([first.setdefault(digest, row) for row, digest in enumerate(digests)], dtype=np.int64)
 
 
@@ -50,10 +50,10 @@ def assign(raw: Raw, data: Data, same: np.ndarray) -> np.ndarray:
     Args:
         raw: what was read.
         data: `validation`, `test` and `seed` are used.
-        same: from `copies`; what has the same pixels stays together.
+        same: from `copies`; what is equal stays together.
 
     Raises:
-        UserError: a class has too few different images.
+        UserError: a class has too few different examples.
     """
     result = np.zeros(len(raw.labels), np.int64)
     if raw.splits is not None:
@@ -69,11 +69,11 @@ def assign(raw: Raw, data: Data, same: np.ndarray) -> np.ndarray:
 def stratify(labels: np.ndarray, same: np.ndarray, shares: dict[int, float], *, raw: Raw, seed: int) -> np.ndarray:
     """Hand out each class by a seeded permutation: 0 is train, the keys of `shares` the held-out splits.
 
-    Images with equal `same` go together, to where the class of the first of them sends them; each class gets at
+    Examples with equal `same` go together, to where the class of the first of them sends them; each class gets at
     least one example in each split.
 
     Raises:
-        UserError: a class has too few different images for that.
+        UserError: a class has too few different examples for that.
     """
     generator = np.random.default_rng(seed)
     _, first, group = np.unique(same, return_index=True, return_inverse=True)
@@ -83,7 +83,7 @@ def stratify(labels: np.ndarray, same: np.ndarray, shares: dict[int, float], *, 
         mine = np.flatnonzero(owner == label)
         if len(mine) <= len(shares):
             raise UserError(
-                f"class {name!r} in {raw.source} has too few different images: {len(mine)} among its "
+                f"class {name!r} in {raw.source} has too few different {MANY[raw.modality]}: {len(mine)} among its "
                 f"{np.count_nonzero(labels == label)}, where it needs at least {len(shares) + 1}, one for each split"
             )
         mine = generator.permutation(mine)
@@ -105,6 +105,39 @@ def fitting(sizes: np.ndarray, room: int) -> list[int]:
             taken.append(place)
             room -= size
     return taken or [int(sizes.argmin())]
+
+
+def scatter(raw: Raw, data: Data, same: np.ndarray) -> np.ndarray:
+    """The split of examples without a class each, as indices into `ORDER`, int64 `(count,)`; -1 is left out.
+
+    Splits that the source brings stay; the missing ones are taken from train by a seeded permutation, with what is
+    equal on one side. `data.limit` thins out training examples.
+
+    Raises:
+        UserError: there are too few different examples.
+    """
+    split = np.zeros(len(raw.labels), np.int64)
+    if raw.splits is not None:
+        split = np.array([ORDER.index(name) for name in raw.splits], dtype=np.int64)
+    missing = {held: share for held, share in ((1, data.validation), (2, data.test)) if held not in split}
+    rows = np.flatnonzero(split == 0)
+    groups, group = np.unique(same[rows], return_inverse=True)
+    if len(groups) <= len(missing):
+        raise UserError(
+            f"{raw.source} has too few different {MANY[raw.modality]} to train on: {len(groups)}, where it needs at "
+            f"least {len(missing) + 1}, one for each split"
+        )
+    order, sizes = np.random.default_rng(data.seed).permutation(len(groups)), np.bincount(group)
+    waiting = len(missing)
+    for held, share in sorted(missing.items(), reverse=True):
+        taken = order[fitting(sizes[order], round(len(rows) * share))][: len(order) - waiting]
+        split[rows[np.isin(group, taken)]] = held
+        order = order[~np.isin(order, taken)]
+        waiting -= 1
+    if data.limit is not None:
+        mine = np.random.default_rng([data.seed, 1]).permutation(np.flatnonzero(split == 0))
+        split[mine[data.limit :]] = -1
+    return split
 
 
 def limit(split: np.ndarray, labels: np.ndarray, data: Data) -> None:
