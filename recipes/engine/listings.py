@@ -76,14 +76,22 @@ def _score(figures: dict[str, Any]) -> str:
 
 
 def data() -> None:
-    """The named data sets."""
+    """The named data sets, by what is learnt from them."""
     from recipes.engine import datasets
 
-    console.print("data sets", style="italic")
-    for card in datasets.table():
-        size = f"{card.bytes / 1e6:.1f} MB" if card.copies else "embedded"
-        copies = f"  also by --via {card.packaged}" if card.packaged else ""
-        console.print(f"{card.name:<14} {card.description}\n{'':<14} {card.source}", markup=False)
-        console.print(f"{'':<14} {card.licence}; {size}{copies}", markup=False)
-        for file in card.copies[0].files if card.copies else ():
-            console.print(f"{'':<14} {file.digest or 'hash kept at the first download'}  {file.name}", markup=False)
+    cards = datasets.table()
+    indent = max(len(card.name) for card in cards) + 1
+    heading = ""
+    for card in cards:
+        if card.task != heading:
+            heading = card.task
+            console.print(f"data sets: {heading}", style="italic")
+        size = f"{card.bytes / 1e6:.1f} MB" if card.bytes > 1e5 else f"{card.bytes / 1e3:.1f} kB"
+        also = "also" if any(copy.via == "home" for copy in card.copies) else "only"
+        ways = f"  {also} by --via {card.packaged}" if card.packaged else ""
+        about = (card.source, f"{card.licence}; {size if card.copies else 'embedded'}{ways}")
+        files = card.copies[0].files if card.copies else ()
+        hashes = (f"{file.digest or 'hash kept at the first download'}  {file.name}" for file in files)
+        console.print(f"{card.name:<{indent}}{card.description}", markup=False)
+        for line in (*about, *hashes):
+            console.print(f"{'':<{indent}}{line}", markup=False)

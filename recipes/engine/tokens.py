@@ -158,8 +158,8 @@ def _char(texts: Sequence[str], size: int) -> tokenizers.Tokenizer:
 
 
 def _wordpiece(texts: Sequence[str], size: int) -> tokenizers.Tokenizer:
-    # The library numbers `##a` and the like in the order of a hash table, so that what it merges changes from run to run
-    # (huggingface/tokenizers issue 1794); here it is given them in order, as if they were special.
+    # The library numbers `##a` and the like in the order of a hash table, so that what it merges changes from run to
+    # run (huggingface/tokenizers issue 1794); here it is given them in order, as if they were special.
     normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
     letters = sorted({letter for text in texts for letter in normalizer.normalize_str(text) if not letter.isspace()})
     parts = [f"##{letter}" for letter in letters]

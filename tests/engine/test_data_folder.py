@@ -169,7 +169,7 @@ def test_a_missing_folder_names_its_near_sibling(tmp_path):
     with pytest.raises(UserError, match="no data set of that name"):
         load("")
     (tmp_path / "notes.pdf").write_text("x")
-    with pytest.raises(UserError, match=r"notes\.txt is no folder, \.npz"):
+    with pytest.raises(UserError, match=r"notes\.pdf is no folder, \.npz"):
         load(tmp_path / "notes.pdf")
 
 

