@@ -6,8 +6,8 @@ Data: a picture of the 2018 Data Science Bowl (Caicedo et al. 2019) that stardis
     nothing of another one.
 Paper: Ronneberger et al. 2015, "U-Net", arXiv:1505.04597, an eighth as wide, a level less deep, with
     batch normalisation.
-Result: mIoU of 8 test tiles 92.0 % ± 0.6 in float, 92.1 % ± 0.7 in int8 (mean and deviation of seeds 0, 1, 2); a threshold alone,
-    Otsu's, has 86.7 %. Measured by the authors with `edgezoo run nuclei --train.seed N` and
+Result: mIoU of 8 test tiles 92.0 % ± 0.6 in float, 92.1 % ± 0.7 in int8 (mean and deviation of seeds 0, 1, 2); a
+    threshold alone, Otsu's, has 86.7 %. Measured by the authors with `edgezoo run nuclei --train.seed N` and
     `benchmarks/segmentation.py`.
 Time: 1.5 to 2 minutes of training on 2 cores.
 """

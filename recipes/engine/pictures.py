@@ -32,11 +32,21 @@ def data_uri(example: np.ndarray, *, longest: int) -> str:
     Small examples keep every pixel. Larger ones with colours get a palette of 256, which makes the page three
     times smaller and cannot be seen at this size.
     """
+    return uri(reduced(example, longest=longest))
+
+
+def uri(image: Image.Image) -> str:
+    """A picture as `data:image/png;base64,…`."""
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
+
+
+def reduced(example: np.ndarray, *, longest: int) -> Image.Image:
+    """An example as a picture of at most `longest` pixels on its longer side."""
     image = picture(example) if example.ndim == 3 else plot(example, side=2 * longest)
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     if image.mode == "RGB" and max(image.size) > 32:
         image = image.quantize(256)
-    return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
+    return image
 
 
 def plot(series: np.ndarray, *, side: int) -> Image.Image:
@@ -52,6 +62,28 @@ def plot(series: np.ndarray, *, side: int) -> Image.Image:
         points = [(float(a), float(b)) for a, b in zip(x, y[:, channel], strict=True)]
         canvas.line(points, fill=COLOURS[channel % len(COLOURS)], width=2)
     return image
+
+
+def forecast(seen: np.ndarray | None, came: np.ndarray, told: np.ndarray, names: tuple[str, ...]) -> str:
+    """What was seen `(steps, targets)`, what came and what was told `(horizon, targets)`, as `data:image/png`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 2.2), dpi=160, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot(xlabel="step")
+    axes.set_title("what came: solid; what was told: dashed", fontsize=9)
+    time = np.arange(len(came)) + 1
+    for channel, name in enumerate(names[: len(COLOURS)]):
+        colour = COLOURS[channel]
+        if seen is not None:
+            axes.plot(np.arange(-len(seen), 0) + 1, seen[:, channel], color=colour, alpha=0.5)
+        axes.plot(time, came[:, channel], color=colour, marker=".", label=name.replace("$", r"\$"))
+        axes.plot(time, told[:, channel], color=colour, linestyle="--", marker="x")
+    axes.axvline(0.5, color="grey", linewidth=0.5)
+    axes.legend(fontsize=8)
+    canvas.draw()
+    return uri(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
 
 
 def heat_map(matrix: np.ndarray, classes: tuple[str, ...]) -> Image.Image:

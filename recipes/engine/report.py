@@ -8,10 +8,10 @@ from typing import Any
 import jinja2
 import yaml
 
-from recipes.engine import charts, report_classes, report_masks, report_table
+from recipes.engine import charts, report_classes, report_masks, report_samples, report_table
 from recipes.engine.files import write_json, write_text
 from recipes.engine.report_classes import counts
-from recipes.engine.results import LABELS, THINGS, Evaluation, Examples, History, Shown
+from recipes.engine.results import LABELS, THINGS, Evaluation, Examples, History, Sample, Shown
 from recipes.engine.wording import article, flat, many, percent, plural, shorten, size, wilson
 
 FORMAT = 1
@@ -43,6 +43,7 @@ class Facts:
         parameters: of the float model.
         macs: multiply-accumulates of one example, where known.
         shown: test images with the float model's masks, in the task `segment`.
+        samples: answers of the float model to test data, in tasks whose answers are no classes.
     """
 
     recipe: dict[str, Any]
@@ -59,6 +60,7 @@ class Facts:
     parameters: int
     macs: int | None
     shown: tuple[Shown, ...] = ()
+    samples: tuple[Sample, ...] = ()
 
 
 def write(folder: Path, facts: Facts) -> Path:
@@ -96,7 +98,9 @@ def figures(facts: Facts) -> dict[str, Any]:
             "fingerprint": examples.fingerprint,
             "shape": list(examples.shape),
             "classes": list(examples.classes),
-            "counts": {split: list(column) for split, column in counts(examples).items()},
+            "counts": {split: list(column) for split, column in counts(examples).items()}
+            if facts.test.classes
+            else {name: [len(split)] for name, split in examples.splits().items()},
             "notes": list(examples.notes),
         },
         "recipe": facts.recipe,
@@ -108,15 +112,18 @@ def headline(facts: Facts) -> str:
     """The result in one sentence."""
     test, lite = facts.test, facts.lite
     score = "right" if test.measure == "accuracy" else LABELS[test.measure]
-    right = f"{percent(test.score)} {score} on {many(test.examples, f'test {THINGS[facts.examples.modality]}')}"
+    tokens, tested = test.figures.get("tokens"), f"test {THINGS[facts.examples.modality]}"
+    right = (
+        f"{percent(test.score)} {score} on {many(int(tokens), 'test token') if tokens else many(test.examples, tested)}"
+    )
     if lite is None:
         return f"{right}; no file was exported."
     ratio = lite["float_bytes"] / lite["bytes"]
     points = 100 * (lite[f"float_{test.measure}"] - lite[test.measure])
-    lost = round(abs(points) * lite["samples"] / 100) if test.measure == "accuracy" else round(abs(points), 1)
+    lost = round(abs(points) * lite["samples"] / 100) if test.task == "classify" else round(abs(points), 1)
     smaller = f"is {ratio:.1f}× smaller and " if ratio >= 1.05 else ""
     change = f"{'gains' if points < 0 else 'loses'} {abs(points):.1f} points" if lost else "loses nothing"
-    images = f" ({many(int(lost), THINGS[facts.examples.modality])})" if lost and test.measure == "accuracy" else ""
+    images = f" ({many(int(lost), THINGS[facts.examples.modality])})" if lost and test.task == "classify" else ""
     return f"{right}; the {KINDS[lite['quantize']]} file {smaller}{change}{images}."
 
 
@@ -133,8 +140,10 @@ def render(facts: Facts) -> str:
     test, examples = facts.test, facts.examples
     if examples.task == "segment":
         page, own = "report_masks.html.j2", report_masks.view(facts.shown, examples)
-    else:
+    elif examples.task == "classify":
         page, own = "report.html.j2", report_classes.view(test, examples)
+    else:
+        page, own = "report_samples.html.j2", report_samples.view(facts.validation, test, facts.samples, examples)
     return environment.get_template(page).render(
         facts=facts,
         **own,
@@ -142,7 +151,9 @@ def render(facts: Facts) -> str:
         kind=KINDS[facts.lite["quantize"]] if facts.lite else "",
         rows=report_table.rows(test, facts.quantized_aware, facts.lite, thing=THINGS[examples.modality]),
         phases=[phase(history) for history in facts.histories],
-        matrix=charts.matrix(test.confusion, examples.classes, shares=test.measure != "accuracy"),
+        matrix=charts.matrix(test.confusion, examples.classes, shares=test.measure != "accuracy")
+        if test.confusion
+        else None,
         confused=confused(test),
         tiny=examples.modality == "image" and max(examples.shape[:2]) <= 64,
         described=described(examples),

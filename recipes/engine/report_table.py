@@ -26,7 +26,7 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
     if lite is None:
         return [(heading, scores), ("Test cross-entropy", loss)]
     gap = [none] * (len(models) - 1)
-    compared = f"of {lite['samples']}" if test.measure == "accuracy" else "of the pixels"
+    compared = {"classify": f"of {lite['samples']}", "segment": "of the pixels"}.get(test.task, "of the tokens")
     slow = lite["float_latency_ms"]
     islands = lite["float_tensors"]
     names = ", ".join(islands[:6]) + (" …" if len(islands) > 6 else "")
@@ -56,7 +56,7 @@ def _score(evaluation: Evaluation, thing: str, *, lite: dict[str, Any] | None = 
     """The score of a model, or of the file; the interval of an accuracy, for pixels are no independent trials."""
     share = evaluation.score if lite is None else lite[evaluation.measure]
     count = evaluation.examples if lite is None else lite["samples"]
-    if evaluation.measure != "accuracy":
+    if evaluation.task != "classify":
         return percent(share), f"of {many(count, thing)}"
     low, high = wilson(share, count)
     return percent(share), f"{percent(low)} to {percent(high)}"

@@ -174,6 +174,16 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """An answer to be read: named texts and, where there is one, a picture as a `data:` address, `width` wide."""
+
+    parts: tuple[tuple[str, str], ...] = ()
+    title: str = ""
+    picture: str = ""
+    width: int = 0
+
+
+@dataclass(frozen=True)
 class History:
     """Curves of one training phase (`train`, `quantize`), one value an epoch.
 

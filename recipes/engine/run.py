@@ -15,6 +15,7 @@ from recipes.engine.recipe_file import to_plain
 from recipes.engine.records import Recipe
 from recipes.engine.results import LABELS, Evaluation, Examples
 from recipes.engine.summary import print_outcome
+from recipes.engine.tasks import TASKS
 from recipes.engine.tensorboard import Log
 
 
@@ -46,6 +47,7 @@ def run(folder: Path) -> report.Facts:
         quantized_aware=None if small is model else stages.judge(small, examples, prepared)[1],
         lite=lite_facts(shipped, test),
         shown=stages.drawn(model, examples, prepared, test),
+        samples=TASKS[examples.task].samples(model, examples.test, prepared),
         gate={"passed": not reasons, "reasons": reasons, "rules": dataclasses.asdict(recipe.gate)},
         parameters=model.count_params(),
         macs=zoo.macs(model),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import compress
 import zoo
 from recipes.engine import feed, preprocess, train, transfer
 from recipes.engine.files import whole, write_json
-from recipes.engine.preprocess import Preprocess
+from recipes.engine.preprocess import Images, Preprocess, Series
 from recipes.engine.progress import console
 from recipes.engine.quiet import quiet
 from recipes.engine.records import Recipe
-from recipes.engine.results import Evaluation, Examples, History, Shown, Subset
+from recipes.engine.results import Evaluation, Examples, History, Shown, Subset, Task
 from recipes.engine.tasks import TASKS
+
+OUTPUTS: dict[Task, str] = {"forecast": "deviations from the mean of the training data"}
+"""What the numbers that come out are, where they are no logits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,10 +168,21 @@ def calibration(recipe: Recipe, examples: Examples, prepared: Preprocess) -> Ite
         yield feed.ready(inputs[chosen[start : start + 32]], prepared)
 
 
-def batches(subset: Subset, prepared: Preprocess) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """A split as the model reads it, in batches, with what it should answer."""
+def batches(
+    subset: Subset, prepared: Preprocess, *, numbers: int = 1, most: int = 2**27
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A split as the model reads it, in batches, with what it should answer.
+
+    Args:
+        subset: the split.
+        prepared: how it is read.
+        numbers: how many the model answers with for one example.
+        most: the examples end where the answers would be more numbers than this, which are half a gigabyte.
+    """
     inputs, targets = feed.rows(subset, prepared)
-    for start in range(0, len(targets), 64):
+    count = min(len(targets), max(most // numbers, 1))
+    inputs, targets = inputs[:count], targets[:count]
+    for start in range(0, count, 64):
         yield feed.ready(inputs[start : start + 64], prepared), targets[start : start + 64]
 
 
@@ -184,7 +199,8 @@ def ship(
     """Export the file for the device and its float32 twin; run both on the test split beside their Keras models."""
     console.print(f"export {recipe.export.quantize} and verify on {len(examples.test)} test examples …")
     about = metadata(recipe, prepared, summary=summary)
-    tests, measure = list(batches(examples.test, prepared)), TASKS[examples.task].measure
+    numbers = math.prod(model.output_shape[1:])
+    tests, measure = list(batches(examples.test, prepared, numbers=numbers)), TASKS[examples.task].measure
     with quiet():
         artifact = compress.export(
             small,
@@ -204,10 +220,12 @@ def ship(
 
 def metadata(recipe: Recipe, prepared: Preprocess, *, summary: str) -> compress.Metadata:
     """What the file says of itself: labels in order, and the normalisation of its input."""
+    scale = (prepared.mean, prepared.std) if isinstance(prepared, Images | Series) else ((0.0,), (1.0,))
+    outputs = OUTPUTS.get(prepared.task, "logits")
     return compress.Metadata(
         name=recipe.name,
-        description=f"{summary} {recipe.model.name} by edgezoo; the outputs are logits.".strip(),
+        description=f"{summary} {recipe.model.name} by edgezoo; the outputs are {outputs}.".strip(),
         labels=prepared.classes,
-        mean=prepared.mean,
-        std=prepared.std,
+        mean=scale[0],
+        std=scale[1],
     )

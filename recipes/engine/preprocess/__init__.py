@@ -8,33 +8,34 @@ import json
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag, TypeAdapter
 
 import zoo
 from recipes.engine.errors import UserError
-from recipes.engine.preprocess import images, series
+from recipes.engine.preprocess import images, language, series, texts
 from recipes.engine.preprocess.images import Images
+from recipes.engine.preprocess.language import Language
 from recipes.engine.preprocess.series import Series
+from recipes.engine.preprocess.texts import Texts
 from recipes.engine.records import Data
-from recipes.engine.results import Examples, Modality
+from recipes.engine.results import Examples
 
-__all__ = ["Images", "Preprocess", "Series", "attach", "fit", "read"]
+__all__ = ["Images", "Language", "Preprocess", "Series", "Texts", "attach", "fit", "read"]
 
-Preprocess = Images | Series
+Preprocess = Images | Series | Texts | Language
 
 MEMBER = "edgezoo.json"
-
-FIT: dict[Modality, ModuleType] = {"image": images, "series": series}
-"""Modality → module."""
 
 
 def fit(data: Data, examples: Examples, *, belongs: zoo.weights.Loaded | None = None) -> Preprocess:
     """The preprocessing of a recipe, from its training split; published weights may bring a part of it."""
-    made: Preprocess = FIT[examples.modality].fit(data, examples, belongs)
-    return made
+    if examples.modality == "image":
+        return images.fit(data, examples, belongs)
+    if examples.modality == "series":
+        return series.fit(data, examples)
+    return language.fit(data, examples) if examples.task == "generate" else texts.fit(data, examples)
 
 
 def attach(preprocess: Preprocess, model_file: Path) -> None:
@@ -44,11 +45,19 @@ def attach(preprocess: Preprocess, model_file: Path) -> None:
 
 
 def _kind(values: Any) -> str:
-    return values.get("modality", "image") if isinstance(values, dict) else values.modality
+    record = values if isinstance(values, dict) else vars(values)
+    modality = record.get("modality", "image")
+    return f"{modality} {record['task']}" if modality == "text" else modality
 
 
 STORED: TypeAdapter[Preprocess] = TypeAdapter(
-    Annotated[Annotated[Images, Tag("image")] | Annotated[Series, Tag("series")], Discriminator(_kind)]
+    Annotated[
+        Annotated[Images, Tag("image")]
+        | Annotated[Series, Tag("series")]
+        | Annotated[Texts, Tag("text classify")]
+        | Annotated[Language, Tag("text generate")],
+        Discriminator(_kind),
+    ]
 )
 
 

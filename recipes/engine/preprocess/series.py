@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-import zoo
 from recipes.engine.errors import UserError
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Modality, Subset, Task
@@ -132,7 +131,7 @@ def number(text: str) -> bool:
     return True
 
 
-def fit(data: Data, examples: Examples, belongs: zoo.weights.Loaded | None) -> Series:
+def fit(data: Data, examples: Examples) -> Series:
     """Length and scale from the training split alone."""
     train = examples.train
     steps, channels = examples.shape

@@ -8,9 +8,9 @@ import numpy as np
 from recipes.engine.evaluate import Predict
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.records import Recipe, Train
-from recipes.engine.results import Evaluation, Shown, Subset
+from recipes.engine.results import Evaluation, Sample, Shown, Subset
 from recipes.engine.results import Task as Name
-from recipes.engine.tasks import classify, forecast, segment
+from recipes.engine.tasks import classify, forecast, generate, segment
 
 
 class Task(Protocol):
@@ -39,6 +39,9 @@ class Task(Protocol):
     ) -> tuple[Shown, ...]:
         """Answers to be drawn, where answers are pictures."""
 
+    def samples(self, model: keras.Model, subset: Subset, preprocess: Preprocess) -> tuple[Sample, ...]:
+        """Answers to be read, where answers are no classes."""
 
-TASKS: dict[Name, Task] = {"classify": classify, "segment": segment, "forecast": forecast}
+
+TASKS: dict[Name, Task] = {"classify": classify, "segment": segment, "forecast": forecast, "generate": generate}
 """Name → module."""

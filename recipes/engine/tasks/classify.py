@@ -9,9 +9,9 @@ from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict, evaluate
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.records import Recipe, Train
-from recipes.engine.results import Evaluation, Shown, Subset
+from recipes.engine.results import Evaluation, Sample, Shown, Subset
 
-__all__ = ["check", "evaluate", "loss", "measure", "metrics", "shown", "weights"]
+__all__ = ["check", "evaluate", "loss", "measure", "metrics", "samples", "shown", "weights"]
 
 measure = compress.accuracy
 
@@ -45,4 +45,9 @@ def metrics(classes: int) -> list[keras.metrics.Metric]:
 
 def shown(predict: Predict, subset: Subset, preprocess: Preprocess, evaluation: Evaluation) -> tuple[Shown, ...]:
     """None: an answer is a name."""
+    return ()
+
+
+def samples(model: keras.Model, subset: Subset, preprocess: Preprocess) -> tuple[Sample, ...]:
+    """None: the answers are classes."""
     return ()

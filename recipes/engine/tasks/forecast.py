@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 
+from recipes.engine import pictures
 from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict, logits_of
 from recipes.engine.preprocess import Preprocess, Series
 from recipes.engine.records import Recipe, Train
-from recipes.engine.results import Evaluation, Shown, Subset
+from recipes.engine.results import Evaluation, Sample, Shown, Subset
 
 
 def check(recipe: Recipe) -> None:
@@ -74,5 +75,24 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
 
 
 def shown(predict: Predict, subset: Subset, preprocess: Preprocess, evaluation: Evaluation) -> tuple[Shown, ...]:
-    """None yet drawn."""
+    """None: forecasts are samples."""
     return ()
+
+
+def samples(model: keras.Model, subset: Subset, preprocess: Preprocess, *, count: int = 6) -> tuple[Sample, ...]:
+    """Windows spread evenly over the split: what was seen, what came, what was told."""
+    assert isinstance(preprocess, Series)
+    chosen = np.unique(np.linspace(0, len(subset) - 1, count).astype(int))
+    outputs = np.asarray(model.predict_on_batch(preprocess(subset.inputs[chosen])))
+    told = preprocess.forecast(outputs)
+    same = preprocess.channels == told.shape[2]
+    return tuple(
+        Sample(
+            title=subset.names[row],
+            picture=pictures.forecast(
+                subset.inputs[row] if same else None, subset.labels[row], answer, preprocess.classes
+            ),
+            width=480,
+        )
+        for row, answer in zip(chosen.tolist(), told, strict=True)
+    )

@@ -9,7 +9,7 @@ from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.records import Recipe, Train
-from recipes.engine.results import IGNORE, ClassScore, Evaluation, PoorMask, Shown, Subset
+from recipes.engine.results import IGNORE, ClassScore, Evaluation, PoorMask, Sample, Shown, Subset
 from recipes.engine.tasks.overlap import MaskLoss
 
 CHUNK = 16
@@ -162,3 +162,8 @@ def _surprise(logits: np.ndarray, truth: np.ndarray) -> float:
     scores -= scores.max(axis=1, keepdims=True)
     chosen = scores[np.arange(len(scores)), truth[known]]
     return float((np.log(np.exp(scores).sum(axis=1)) - chosen).sum())
+
+
+def samples(model: keras.Model, subset: Subset, preprocess: Preprocess) -> tuple[Sample, ...]:
+    """None: the answers are classes."""
+    return ()
