@@ -22,9 +22,10 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
     models = [test] if aware is None else [test, aware]
     scores = [_score(model, thing) for model in models]
     heading = f"Test {LABELS[test.measure]}"
-    loss = [(f"{model.loss:.4f}", "nats") for model in models]
+    lost, unit = ("Test squared error", "in deviations") if test.task == "forecast" else ("Test cross-entropy", "nats")
+    loss = [(f"{model.loss:.4f}", unit) for model in models]
     if lite is None:
-        return [(heading, scores), ("Test cross-entropy", loss)]
+        return [(heading, scores), (lost, loss)]
     gap = [none] * (len(models) - 1)
     compared = {"classify": f"of {lite['samples']}", "segment": "of the pixels"}.get(test.task, "of the tokens")
     slow = lite["float_latency_ms"]
@@ -35,7 +36,7 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
     times = f"{slow / lite['latency_ms']:.1f}× faster" if slow and slow > lite["latency_ms"] else ""
     return [
         (heading, [*scores, _score(test, thing, lite=lite)]),
-        ("Test cross-entropy", [*loss, none]),
+        (lost, [*loss, none]),
         ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), compared)]),
         ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), smaller)]),
         ("File, gzipped", [none, *gap, (size(lite["gzip_bytes"]), "")]),

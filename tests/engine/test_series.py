@@ -71,13 +71,15 @@ def test_forecasts_are_judged_in_the_unit_of_the_data():
     answers = np.random.default_rng(1).normal(0, 1, (6, 3)).astype(np.float32)
     result = forecast.evaluate(lambda x: answers[: len(x)], made.test, prepared, split="test")
     inverse, truth = prepared.forecast(answers).reshape(6, 3), made.test.labels.reshape(6, 3)
-    assert result.figures["mae"] == pytest.approx(mean_absolute_error(truth, inverse), rel=1e-5)
+    assert result.figures["mean absolute error"] == pytest.approx(mean_absolute_error(truth, inverse), rel=1e-5)
     expected = r2_score(truth, inverse, multioutput="variance_weighted")
     assert result.score == result.figures["r2"] == pytest.approx(expected, rel=1e-4)
-    assert "mae of the last value" not in result.figures, "two channels come in, one is forecast"
+    assert "mean absolute error of repeating the last value" not in result.figures, (
+        "two channels come in, one is forecast"
+    )
 
     right = forecast.evaluate(lambda x: prepared.targets(made.test.labels), made.test, prepared, split="test")
-    assert right.score == pytest.approx(1.0) and right.figures["rmse"] == pytest.approx(0.0, abs=1e-4)
+    assert right.score == pytest.approx(1.0) and right.figures["root mean square error"] == pytest.approx(0.0, abs=1e-4)
 
 
 def test_what_is_stored_with_the_model_is_read_back(tmp_path):

@@ -66,11 +66,13 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
     error = np.abs(preprocess.forecast(outputs) - subset.labels)
     figures = {
         "r2": measure(outputs, targets),
-        "mae": float(error.mean()),
-        "rmse": float(np.sqrt(np.square(error).mean())),
+        "mean absolute error": float(error.mean()),
+        "root mean square error": float(np.sqrt(np.square(error).mean())),
     }
     if preprocess.channels == subset.labels.shape[2]:
-        figures["mae of the last value"] = float(np.abs(subset.inputs[:, -1:, :] - subset.labels).mean())
+        figures["mean absolute error of repeating the last value"] = float(
+            np.abs(subset.inputs[:, -1:, :] - subset.labels).mean()
+        )
     return Evaluation(split, len(subset), "forecast", float(np.square(outputs - targets).mean()), figures)
 
 
