@@ -40,7 +40,7 @@ def load(data: Data, *, progress: bool = True) -> Examples:
 def classified(raw: Raw, data: Data) -> Examples:
     """Examples with a class each, split by class."""
     same = splits.copies(raw.inputs)
-    splits.check(raw.labels, raw.splits, raw.classes, raw.source)
+    splits.check(raw.labels, raw.splits, raw.classes, raw.source, data=data)
     split = splits.assign(raw, data, same)
     splits.limit(split, raw.labels, data)
     told = (
@@ -54,6 +54,13 @@ def classified(raw: Raw, data: Data) -> Examples:
 def examples(raw: Raw, split: np.ndarray, told: tuple[str, ...]) -> Examples:
     """What was read, cut into its splits (indices into `splits.ORDER`), with notes."""
     train, validation, test = (subset(raw, np.flatnonzero(split == place)) for place in range(len(splits.ORDER)))
+    if not len(validation):
+        validation = train
+        told = (
+            *told,
+            "nothing was held out to choose on, for data.validation is 0: what is called validation here "
+            "are the training examples",
+        )
     mark = fingerprint((train, validation, test))
     return Examples(raw.classes, train, validation, test, mark, raw.source, (*raw.notes, *told), raw.task, raw.modality)
 

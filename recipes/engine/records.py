@@ -53,8 +53,9 @@ class Data:
     """Height and width in pixels that images are resized to; None keeps the size of the first image."""
     color: Literal["auto", "grey", "rgb"] = "auto"
     """Channels: `auto` takes grey when every image is grey."""
-    validation: Share = 0.15
-    """Share of the examples held out to choose on (stratified), where the source brings no validation split."""
+    validation: Fraction = 0.15
+    """Share of the examples held out to choose on (stratified), where the source brings no validation split. 0 holds
+    out nothing: epochs are judged on the training examples themselves, for sets of a few dozen examples."""
     test: Share = 0.15
     """Share of the examples held out to report on (stratified), where the source brings no test split."""
     limit: Count | None = None

@@ -94,6 +94,8 @@ def create(recipe: Recipe, search: Search, *, summary: str, command: str) -> Pat
     ranges = [parse(text) for text in search.over]
     if not ranges:
         raise UserError("nothing to search: give at least one --over FIELD=RANGE")
+    if not recipe.data.validation:
+        raise UserError("a search chooses on validation data, and data.validation is 0; set it to 0.15 or so")
     for item in ranges:
         ends = (int(item.low), int(item.high)) if item.whole else (item.low, item.high)
         for value in item.choices or ends:

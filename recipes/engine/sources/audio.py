@@ -36,7 +36,7 @@ def read(path: Path, *, data: Data, progress: bool) -> Raw:
     found, notes = files(path)
     splits = listed(path, found) or tuple(split for split, _, _ in found if split)
     classes, labels = indexed([name for _, name, _ in found])
-    check(labels, splits or None, classes, str(path))
+    check(labels, splits or None, classes, str(path), data=data)
     paths = [file for _, _, file in found]
     names = [file.relative_to(path).as_posix() for file in paths]
     samples = max(1, round(data.rate * data.seconds))

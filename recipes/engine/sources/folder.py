@@ -37,7 +37,7 @@ def read(folder: Path, *, data: Data, progress: bool) -> Raw:
             found += [(split, directory.name, path) for path in pictures]
     splits = tuple(split for split, _, _ in found if split)
     classes, labels = indexed([name for _, name, _ in found])
-    check(labels, splits or None, classes, str(folder))
+    check(labels, splits or None, classes, str(folder), data=data)
     paths = [path for _, _, path in found]
     names = [path.relative_to(folder).as_posix() for path in paths]
     decoded = decode(paths, names, data=data, progress=progress)

@@ -53,6 +53,8 @@ def absent(raw: Raw, split: np.ndarray) -> tuple[str, ...]:
     notes = []
     for held in (1, 2):
         judged = set(raw.labels[split == held].tolist())
+        if not judged:  # none is held out
+            continue
         missing = [name for label, name in enumerate(raw.classes) if label not in judged]
         if missing:
             notes.append(f"the {ORDER[held]} split has no example of {listing(missing)}")

@@ -12,7 +12,9 @@ from recipes.engine.sources.raw import MANY, Raw, Split
 ORDER: tuple[Split, ...] = ("train", "validation", "test")
 
 
-def check(labels: np.ndarray, splits: Sequence[Split] | None, classes: tuple[str, ...], source: str) -> None:
+def check(
+    labels: np.ndarray, splits: Sequence[Split] | None, classes: tuple[str, ...], source: str, *, data: Data
+) -> None:
     """Refuse what cannot be learnt or split.
 
     Raises:
@@ -21,7 +23,7 @@ def check(labels: np.ndarray, splits: Sequence[Split] | None, classes: tuple[str
     """
     if len(classes) < 2:
         raise UserError(f"{source} has one class only ({classes[0]}); a classifier needs two or more")
-    missing = [name for name in ORDER[1:] if splits is None or name not in splits]
+    missing = [ORDER[place] for place in wanted(data) if splits is None or ORDER[place] not in splits]
     trained = labels if splits is None else labels[np.array(splits) == "train"]
     counts = np.bincount(trained, minlength=len(classes))
     short = int(counts.argmin())
@@ -33,6 +35,11 @@ def check(labels: np.ndarray, splits: Sequence[Split] | None, classes: tuple[str
             f"class {classes[short]!r} in {where} has too few examples: {counts[short]}, where it needs at least "
             f"{need}{for_what}"
         )
+
+
+def wanted(data: Data) -> dict[int, float]:
+    """The share of each split that is held out where the source does not bring it, by its index into `ORDER`."""
+    return {place: share for place, share in ((1, data.validation), (2, data.test)) if share}
 
 
 def copies(inputs: np.ndarray) -> np.ndarray:
@@ -58,8 +65,7 @@ def assign(raw: Raw, data: Data, same: np.ndarray) -> np.ndarray:
     result = np.zeros(len(raw.labels), np.int64)
     if raw.splits is not None:
         result = np.array([ORDER.index(split) for split in raw.splits], dtype=np.int64)
-    shares = {1: data.validation, 2: data.test}
-    missing = {split: share for split, share in shares.items() if split not in result}
+    missing = {held: share for held, share in wanted(data).items() if held not in result}
     if missing:
         rows = np.flatnonzero(result == 0)
         result[rows] = stratify(raw.labels[rows], same[rows], missing, raw=raw, seed=data.seed)
@@ -119,7 +125,7 @@ def scatter(raw: Raw, data: Data, same: np.ndarray) -> np.ndarray:
     split = np.zeros(len(raw.labels), np.int64)
     if raw.splits is not None:
         split = np.array([ORDER.index(name) for name in raw.splits], dtype=np.int64)
-    missing = {held: share for held, share in ((1, data.validation), (2, data.test)) if held not in split}
+    missing = {held: share for held, share in wanted(data).items() if held not in split}
     rows = np.flatnonzero(split == 0)
     groups, group = np.unique(same[rows], return_inverse=True)
     if len(groups) <= len(missing):

@@ -75,7 +75,7 @@ def path_table(path: Path, lines: Sequence[Line], columns: Columns, image: int, 
     splits = [split_of(path, number, row, columns) for number, row in lines]
     known = tuple(split for split in splits if split)
     classes, labels = indexed(tidy([row[columns.label] for _, row in lines]))
-    check(labels, known or None, classes, str(path))
+    check(labels, known or None, classes, str(path), data=data)
     decoded = decode([path.parent / name for name in names], names, data=data, progress=progress)
     kept = list(decoded.kept)
     return Raw(

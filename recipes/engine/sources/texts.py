@@ -12,7 +12,6 @@ from recipes.engine.records import Data
 from recipes.engine.sources import text_file
 from recipes.engine.sources.folder import class_folders, split_roots, walk
 from recipes.engine.sources.raw import SPLIT_NAMES, Raw, Split, indexed, listing
-from recipes.engine.sources.splits import check
 from recipes.engine.sources.text_file import LARGEST
 
 Item = tuple[str, dict[str, str]]
@@ -109,12 +108,11 @@ def made(found: Gathered, source: str, notes: Sequence[str] = ()) -> Raw:
     """What was gathered, with classes.
 
     Raises:
-        UserError: there is nothing, or too little to learn from.
+        UserError: there is nothing.
     """
     if not found.texts:
         raise UserError(f"{source} has no text to learn from" + (f": {listing(found.bad)}" if found.bad else ""))
     classes, labels = indexed(found.labels)
-    check(labels, found.splits or None, classes, source)
     splits = tuple(found.splits) or None
     told = (*found.notes(), *notes)
     return Raw(strings(found.texts), labels, tuple(found.names), splits, classes, source, told, modality="text")
