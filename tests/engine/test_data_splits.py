@@ -168,8 +168,8 @@ def test_arrays_are_resized_as_pillow_does_it(tmp_path):
 
 
 def test_a_share_of_nothing_holds_nothing_out_and_says_so():
-    made = load(Data(source="digits", validation=0.0, test=0.2))
-    whole = load(Data(source="digits", validation=0.15, test=0.2))
+    made = data.load(Data(source="digits", validation=0.0, test=0.2))
+    whole = data.load(Data(source="digits", validation=0.15, test=0.2))
     assert len(made.train) == len(whole.train) + len(whole.validation)
     assert made.validation is made.train
     assert set(made.test.names) == set(whole.test.names), "the test split stays what it is"
