@@ -86,7 +86,7 @@ def made(
 
 
 def lines_of(documents: Sequence[Document], source: str, *, data: Data, notes: tuple[str, ...]) -> Raw:
-    """A short text in three pieces, cut at ends of lines.
+    """A short text in a piece a split, cut at ends of lines.
 
     Raises:
         UserError: it has fewer lines than that.
@@ -95,7 +95,7 @@ def lines_of(documents: Sequence[Document], source: str, *, data: Data, notes: t
     if len(lines) < 3:
         raise UserError(f"{source} has {len(lines)} lines of text; it needs at least three, one for each split")
     kinds = blocks([len(line) for line in lines], data)
-    order: tuple[Split, ...] = ("train", "validation", "test")
+    order = tuple(dict.fromkeys(kinds))
     texts = ["".join(line for line, kind in zip(lines, kinds, strict=True) if kind == split) for split in order]
     return raw(texts, tuple(f"{documents[0][0]}#{kind}" for kind in order), order, source, data, notes)
 
@@ -144,17 +144,19 @@ def pieces_of(text: str) -> list[str]:
 
 
 def blocks(sizes: Sequence[int], data: Data) -> list[Split]:
-    """The split of each text or piece, in order: training first, then validation, then test; each has one at least.
+    """The split of each text or piece, in order: training first, then validation, then test.
+
+    Each has one at least, but none is held out to choose on where `data.validation` is 0.
 
     Args:
         sizes: characters of each; three or more.
         data: `validation` and `test` are shares of the characters.
     """
     ends = np.cumsum(sizes)
-    first, second = (
-        int(np.searchsorted(ends, ends[-1] * share)) for share in (1 - data.validation - data.test, 1 - data.test)
-    )
-    second = min(max(second, 2), len(sizes) - 1)
-    first = min(max(first, 1), second - 1)
+    borders = (1 - data.validation - data.test, 1 - data.test)
+    first, second = (int(np.searchsorted(ends, round(ends[-1] * share), side="right")) for share in borders)
+    held = 1 if data.validation else 0
+    second = min(max(second, 1 + held), len(sizes) - 1)
+    first = min(max(first, 1), second - 1) if held else second
     counts: dict[Split, int] = {"train": first, "validation": second - first, "test": len(sizes) - second}
     return [kind for kind, count in counts.items() for _ in range(count)]

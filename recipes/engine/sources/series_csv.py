@@ -18,6 +18,8 @@ from recipes.engine.sources.text_file import Line
 DATES = ("", "date", "time", "datetime", "timestamp", "year", "month", "day", "index")
 """Names, in lower case, of a column that says when, and is no channel unless `data.columns` names it."""
 
+LARGEST = float(np.finfo(np.float32).max)
+
 
 def read(path: Path, *, data: Data, titles: Sequence[str] = ()) -> Raw:
     """Read a table of numbers, oldest row first, and cut it into windows.
@@ -148,7 +150,7 @@ def column(path: Path, lines: list[Line], names: list[str], place: int) -> np.nd
     numbers = np.empty(len(lines), np.float32)
     for step, (line, row) in enumerate(lines):
         number = value(row[place])
-        if number is None or not math.isfinite(number) or abs(number) > np.finfo(np.float32).max:
+        if number is None or not math.isfinite(number) or abs(number) > LARGEST:
             what = "missing" if row[place].lower() in ("", "nan", "na", "?") else f"{row[place]!r}, no finite number"
             raise UserError(
                 f"{path}, line {line}: {names[place]!r} is {what}; fill it in, or choose other --data.columns"
@@ -171,6 +173,8 @@ def cut(rows: int, data: Data, source: str) -> tuple[np.ndarray, tuple[Split, ..
     splits: list[Split] = []
     kinds: tuple[Split, ...] = ("train", "validation", "test")
     for kind, first, last in zip(kinds, borders, borders[1:], strict=False):
+        if first == last and kind == "validation":
+            continue  # nothing is held out to choose on
         mine = range(max(first - data.window, 0), last - data.window - data.horizon + 1, data.stride)
         if not mine:
             raise UserError(
@@ -190,6 +194,8 @@ def spans(
     parts = []
     for kind in ("train", "validation", "test"):
         mine = starts[np.array(splits) == kind]
+        if not len(mine):
+            continue
         first, last = lines[mine[0] + data.window], lines[mine[-1] + data.window + data.horizon - 1]
         text = [f"line {number}" if when is None else row[when] for number, row in (first, last)]
         parts.append(f"{kind} {text[0]} to {text[1]} ({len(mine):,} windows)")

@@ -206,7 +206,8 @@ def numbers_of(parts: Sequence[str], where: str) -> np.ndarray:
     for channel, part in enumerate(parts, 1):
         cells = ["nan" if cell.strip() in ("?", "") else cell for cell in part.split(",")]
         try:
-            rows.append(np.array(cells, dtype=np.float64).astype(np.float32))
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+                rows.append(np.array(cells, dtype=np.float64).astype(np.float32))
         except ValueError:
             wrong = next(cell for cell in cells if not is_number(cell))
             hint = "; time stamps are not read" if wrong.lstrip().startswith("(") else ""
