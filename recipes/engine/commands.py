@@ -102,21 +102,21 @@ def tune_command(args: list[str]) -> None:
 
 
 def predict_command(args: list[str]) -> None:
-    """Answer pictures with a run's model, or with its file for the device (--lite)."""
+    """Answer new examples with a run's model, or with its file for the device (--lite)."""
 
     def predict(
         run: tyro.conf.Positional[Path],
-        pictures: tyro.conf.Positional[tuple[Path, ...]],
+        examples: tyro.conf.Positional[tuple[str, ...]],
         /,
         lite: bool = False,
         top: int = 3,
         output: Path = Path(),
     ) -> None:
-        """Answer pictures.
+        """Answer new examples.
 
         Args:
             run: a run folder, a .keras or a .tflite file.
-            pictures: image files.
+            examples: image files; .csv or .npy files of series; texts, or .txt files of them.
             lite: use the run's model.tflite.
             top: how many classes to rank.
             output: folder for masks, NAME_mask.png.
@@ -124,13 +124,45 @@ def predict_command(args: list[str]) -> None:
         import_keras()
         from recipes.engine.predict import predict as answer
 
-        if not pictures:
-            raise UserError("which pictures? usage: edgezoo predict RUN IMAGE [IMAGE …] [--lite]")
-        for line in answer(run, list(pictures), lite=lite, top=top, output=output):
-            shares = ", ".join(f"{name} {share:.1%}" for name, share in line.ranking)
-            print(f"{line.path}: {shares}" + (f"; mask in {line.mask}" if line.mask else ""))
+        if not examples:
+            raise UserError("of what? usage: edgezoo predict RUN IMAGE|SERIES|TEXT [… more] [--lite]")
+        for line in answer(run, list(examples), lite=lite, top=top, output=output):
+            print(line)
 
     tyro.cli(predict, args=args, prog="edgezoo predict")
+
+
+def generate_command(args: list[str]) -> None:
+    """Go on with a text, by a run that learnt a language."""
+
+    def generate(
+        run: tyro.conf.Positional[Path],
+        prompt: tyro.conf.Positional[str],
+        count: int = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Go on with a text; it is printed as it comes.
+
+        Args:
+            run: a run folder or a .keras file.
+            prompt: the beginning, or a .txt file of it.
+            count: tokens to add.
+            temperature: 0 always takes the likeliest token; above 1 is bolder.
+            top_k: draw from so many likeliest tokens only.
+            top_p: draw from the likeliest tokens that have this probability together, above 0 to 1.
+            seed: of the draws.
+        """
+        import_keras()
+        from recipes.engine.generate import told
+
+        for piece in told(run, prompt, count=count, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed):
+            print(piece, end="", flush=True)
+        print()
+
+    tyro.cli(generate, args=args, prog="edgezoo generate")
 
 
 def evaluate_command(args: list[str]) -> None:
@@ -246,6 +278,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "resume": resume_command,
     "new": new_command,
     "predict": predict_command,
+    "generate": generate_command,
     "evaluate": evaluate_command,
     "export": export_command,
     "tune": tune_command,

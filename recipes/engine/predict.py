@@ -1,7 +1,8 @@
-"""Answers for pictures, from the Keras model or from the file for the device: class names, or masks."""
+"""Answers for new examples, from the Keras model or from the file for the device: names, masks or forecasts."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,7 @@ from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict, softmax
 from recipes.engine.files import whole
 from recipes.engine.overlays import mask_picture
-from recipes.engine.preprocess import Images, Preprocess, Series
+from recipes.engine.preprocess import Images, Language, Preprocess, Series
 from recipes.engine.quiet import quiet
 from recipes.engine.results import Task
 from recipes.engine.sources.images import header
@@ -19,18 +20,26 @@ from recipes.engine.sources.images import header
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says of one picture.
+    """What the model says of one example.
 
     Attributes:
-        path: the picture.
+        what: the file, or the text.
         ranking: class names, best first, with probabilities (softmax of the logits); of a mask, with their shares of
             the pixels.
         mask: the file that the mask was written to.
+        forecast: name and values of what is forecast, in the unit of the data.
     """
 
-    path: Path
-    ranking: tuple[tuple[str, float], ...]
+    what: str
+    ranking: tuple[tuple[str, float], ...] = ()
     mask: Path | None = None
+    forecast: tuple[tuple[str, tuple[float, ...]], ...] = ()
+
+    def __str__(self) -> str:
+        shown = self.what if len(self.what) <= 60 else f"{self.what[:59]}…"
+        said = ", ".join(f"{name} {share:.1%}" for name, share in self.ranking)
+        said += "; ".join(f"{name} {' '.join(f'{value:.4g}' for value in values)}" for name, values in self.forecast)
+        return f"{shown}: {said}" + (f"; mask in {self.mask}" if self.mask else "")
 
 
 def keras_predict(path: Path) -> tuple[Predict, Preprocess]:
@@ -74,20 +83,20 @@ def lite_predict(path: Path) -> tuple[Predict, Preprocess]:
 
 
 def predict(
-    run_or_file: Path, pictures: list[Path], *, lite: bool = False, top: int = 3, output: Path = Path()
+    run_or_file: Path, examples: list[str], *, lite: bool = False, top: int = 3, output: Path = Path()
 ) -> list[Answer]:
-    """Answer each picture.
+    """Answer each example.
 
     Args:
         run_or_file: a run folder, a `.keras` or a `.tflite` file.
-        pictures: image files.
+        examples: image files; `.csv` or `.npy` files of series; texts, or `.txt` files of them.
         lite: of a run folder, take `model.tflite`.
         top: how many classes to rank.
         output: folder that masks are written to, as `NAME_mask.png`: class indices with a palette of colours, in
             the size of the picture.
 
     Raises:
-        UserError: a picture or the model cannot be read, or a mask cannot be written; names it.
+        UserError: an example or the model cannot be read, or a mask cannot be written; names it.
     """
     path = run_or_file
     if path.is_dir():
@@ -95,20 +104,37 @@ def predict(
     elif not path.exists():
         raise UserError(f"{path} does not exist; `edgezoo list runs` shows the runs there are")
     run, prepared = lite_predict(path) if path.suffix == ".tflite" else keras_predict(path)
-    images = np.stack([prepared.open(str(picture)) for picture in pictures])
-    if prepared.task == "segment":
-        masks = run(prepared(images)).argmax(axis=-1).astype(np.uint8)
-        targets = mask_files(pictures, output)
+    if isinstance(prepared, Language):
+        raise UserError(f"{path} goes on with a text; ask `edgezoo generate {run_or_file} {examples[0]!r}`")
+    outputs = run(prepared(stacked([prepared.open(example) for example in examples])))
+    if isinstance(prepared, Images) and prepared.task == "segment":
+        masks = outputs.argmax(axis=-1).astype(np.uint8)
+        pictures = [Path(example) for example in examples]
         return [
             masked(picture, mask, target, prepared, top=top)
-            for picture, mask, target in zip(pictures, masks, targets, strict=True)
+            for picture, mask, target in zip(pictures, masks, mask_files(pictures, output), strict=True)
         ]
-    probabilities = softmax(run(prepared(images)))
+    if isinstance(prepared, Series) and prepared.task == "forecast":
+        told = prepared.forecast(outputs)
+        return [
+            Answer(example, forecast=tuple(zip(prepared.classes, map(tuple, values.T.tolist()), strict=True)))
+            for example, values in zip(examples, told, strict=True)
+        ]
+    probabilities = softmax(outputs)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     return [
-        Answer(picture, tuple((prepared.classes[i], float(probabilities[row, i])) for i in order[row]))
-        for row, picture in enumerate(pictures)
+        Answer(example, tuple((prepared.classes[i], float(probabilities[row, i])) for i in order[row]))
+        for row, example in enumerate(examples)
     ]
+
+
+def stacked(opened: list[Any]) -> np.ndarray:
+    """Examples as a batch; texts as an array of objects."""
+    if not isinstance(opened[0], str):
+        return np.stack(opened)
+    batch = np.empty(len(opened), object)
+    batch[:] = opened
+    return batch
 
 
 def mask_files(pictures: list[Path], output: Path) -> list[Path]:
@@ -126,7 +152,7 @@ def mask_files(pictures: list[Path], output: Path) -> list[Path]:
     return targets
 
 
-def masked(picture: Path, mask: np.ndarray, target: Path, prepared: Preprocess, *, top: int) -> Answer:
+def masked(picture: Path, mask: np.ndarray, target: Path, prepared: Images, *, top: int) -> Answer:
     """Write a mask, brought to the size of its picture; give the classes by their share of the pixels.
 
     Raises:
@@ -141,4 +167,4 @@ def masked(picture: Path, mask: np.ndarray, target: Path, prepared: Preprocess, 
         raise UserError(f"{target} cannot be written: {error.strerror}") from None
     shares = np.bincount(mask.ravel(), minlength=len(prepared.classes)) / mask.size
     order = np.argsort(-shares, kind="stable")[:top]
-    return Answer(picture, tuple((prepared.classes[i], float(shares[i])) for i in order), target)
+    return Answer(str(picture), tuple((prepared.classes[i], float(shares[i])) for i in order), target)
