@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import compress
 import zoo
 from zoo.sequence import convolution
 
@@ -120,6 +121,20 @@ def test_the_maximum_skips_padding_where_the_series_is_below_zero(run):
     model.get_layer("conv").set_weights([np.ones((1, 1, 1))])
     # Highest around each step: -2, -1, -1; zero padding would make the last 0.
     assert run(model, np.array([[[-3], [-2], [-1], [0]]], "float32")).item() == pytest.approx((-2 - 1 - 1) / 3)
+
+
+@pytest.mark.parametrize(("name", "width"), [("fcn", 0.125), ("inception_time", 8)])
+def test_a_masked_network_is_int8_throughout(name, width, tmp_path, run):
+    keras.utils.set_random_seed(0)
+    spec = dataclasses.replace(zoo.spec(name), mask=True, width=width)
+    model = zoo.build(spec, input_shape=(24, 3), classes=4)
+    series = np.random.default_rng(0).standard_normal((32, 24, 3)).astype("float32")
+    for example, length in zip(series, np.arange(32) % 20 + 5, strict=True):
+        example[length:] = 0
+    artifact = compress.export(model, tmp_path / "model.tflite", calibration=[series])
+    assert artifact.float_tensors == ()
+    answers = compress.LiteModel(artifact.path).predict(series)
+    assert np.corrcoef(answers.ravel(), run(model, series).ravel())[0, 1] > 0.98
 
 
 def test_the_stages_of_inception_time():

@@ -39,8 +39,8 @@ class MaskedMaxPooling1D(keras.layers.MaxPooling1D):
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """`(batch, steps, channels)` → the same shape; mask `(batch, steps)`, True where to look."""
-        # A finite number: a window of padding alone would else be infinite, and its gradient not a number.
-        return super().call(_filled(inputs, mask, -1e4))
+        # No step is below the lowest one, and no range of an int8 file grows by it, as it would by minus infinity.
+        return super().call(inputs if mask is None else _filled(inputs, mask, keras.ops.min(inputs, 1, keepdims=True)))
 
 
 @keras.saving.register_keras_serializable(package="edgezoo")
@@ -52,7 +52,8 @@ class MaskedAverage(keras.layers.GlobalAveragePooling1D):
         if mask is None:
             return super().call(inputs)
         total = keras.ops.sum(_filled(inputs, mask, 0.0), axis=1)
-        count = keras.ops.sum(keras.ops.cast(mask, total.dtype), axis=1, keepdims=True)
+        # Not a cast of the mask: that would stay float in an int8 file.
+        count = keras.ops.sum(_filled(keras.ops.ones_like(inputs[..., :1]), mask, 0.0), axis=1)
         return total / keras.ops.maximum(count, 1.0)
 
 
@@ -76,7 +77,8 @@ class ClearPadding(keras.layers.Layer):
         return input_shape
 
 
-def _filled(x: Any, mask: Any, value: float) -> Any:
+def _filled(x: Any, mask: Any, value: Any) -> Any:
+    """`x` with `value` where the mask is False."""
     if mask is None:
         return x
     return keras.ops.where(keras.ops.expand_dims(mask, -1), x, keras.ops.cast(value, x.dtype))
