@@ -281,6 +281,24 @@ def test_the_archive_itself_can_be_the_file(clients, cache):
     assert (cache / "toy" / "toy.whl").read_bytes() == wheel(clients.files)
 
 
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_pip_gets_the_hash_of_a_source_archive_before_it_runs_anything_in_it(monkeypatch, cache, suffix):
+    files = {"toy-1/in/toy.bin": CONTENT}
+    content = wheel(files) if suffix == ".zip" else tar(files)
+    asked = []
+
+    def run(command, cwd, **how):
+        asked.append((Path(cwd) / command[command.index("--requirement") + 1]).read_text(encoding="utf-8"))
+        assert "--only-binary" not in command
+        (Path(cwd) / f"toy-1{suffix}").write_bytes(content)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    get(Copy("pip", "toy==1", (File("toy.bin", 1, sha(CONTENT), "toy-1/in/toy.bin"),), sdist=sha(content)), cache)
+    assert (cache / "toy" / "toy.bin").read_bytes() == CONTENT
+    assert asked == [f"toy==1 --hash=sha256:{sha(content)}\n"]
+
+
 def failing(code, error):
     def run(command, **how):
         if code is None:

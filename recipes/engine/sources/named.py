@@ -48,8 +48,9 @@ def read(card: DatasetCard, copy: Copy, folder: Path, *, data: Data, progress: b
     except (OSError, ValueError, KeyError, StopIteration, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
         if isinstance(error, UserError):
             raise
+        reason = str(error).split("\n")[0].rstrip(":")
         raise UserError(
-            f"the files of {card.name} in {folder} are not what they should be ({error}); remove them and run "
+            f"the files of {card.name} in {folder} are not what they should be ({reason}); remove them and run "
             f"`edgezoo data get {card.name}` again"
         ) from None
     pictures = shaped(pictures, data)
