@@ -75,7 +75,8 @@ def here(model: keras.Model, *, batch: int) -> Measured:
     """Measure a model in this process."""
     rng = np.random.default_rng(0)
     before = peak()
-    examples = rng.standard_normal((batch, *model.input_shape[1:])).astype("float32")
+    fed = [_random(rng, (batch, *port.shape[1:]), port.dtype) for port in model.inputs]
+    examples = fed if len(fed) > 1 else fed[0]
     if model.output_shape == model.input_shape:
         loss, targets = "mse", examples
     else:
@@ -84,13 +85,18 @@ def here(model: keras.Model, *, batch: int) -> Measured:
     model.compile(keras.optimizers.SGD(1e-6), loss)
     train_ms = median(lambda: model.train_on_batch(examples, targets))
     after = peak()
-    one = examples[:1]
+    one = keras.tree.map_structure(lambda array: array[:1], examples)
     return Measured(
         train_ms=train_ms,
         inference_ms=median(lambda: model.predict_on_batch(one)),
         memory=None if before is None or after is None else after - before,
         batch=batch,
     )
+
+
+def _random(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Numbers, or tokens: the first two, which every vocabulary has."""
+    return rng.integers(0, 2, shape).astype("int32") if dtype == "int32" else rng.standard_normal(shape, "float32")
 
 
 def median(call: Callable[[], Any]) -> float:
