@@ -85,6 +85,14 @@ class Data:
     """Audio: samples a second; clips at another rate are resampled."""
     seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0
     """Audio: length of a clip; shorter ones are followed by silence, longer ones cut."""
+    frame: Annotated[float, Field(gt=0.0, le=1.0)] = 0.04
+    """Audio: seconds of each frame of the spectrogram."""
+    hop: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
+    """Audio: seconds from one frame to the next."""
+    mels: Annotated[int, Field(ge=4, le=256)] = 40
+    """Audio: bands of the mel scale."""
+    coefficients: Annotated[int, Field(ge=0, le=256)] = 10
+    """Audio: coefficients of the cepstrum (MFCC), at most `mels`; 0 keeps the bands."""
     tokenizer: str = "auto"
     """Texts: `word`, `char`, `wordpiece` or `bpe`, made from the training split; or a `tokenizer.json` or `vocab.txt`,
     or a folder with one. `auto` chooses by the task."""
@@ -253,6 +261,10 @@ class Recipe:
         if self.transfer.unfreeze and not self.transfer.weights:
             raise ValueError(
                 "transfer.unfreeze opens what transfer.weights brought; name the weights, or leave it empty"
+            )
+        if self.data.coefficients > self.data.mels:
+            raise ValueError(
+                f"data.coefficients is {self.data.coefficients}, more than the {self.data.mels} bands of data.mels"
             )
         if self.data.validation + self.data.test >= 1.0:
             raise ValueError("data.validation + data.test must be below 1, or nothing is left to train on")

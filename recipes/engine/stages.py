@@ -13,7 +13,7 @@ import compress
 import zoo
 from recipes.engine import feed, preprocess, train, transfer
 from recipes.engine.files import whole, write_json
-from recipes.engine.preprocess import Images, Preprocess, Series
+from recipes.engine.preprocess import Images, Preprocess, Series, Sounds
 from recipes.engine.progress import console
 from recipes.engine.quiet import quiet
 from recipes.engine.records import Recipe
@@ -210,6 +210,10 @@ def ship(
             metadata=about,
         )
         float_artifact = compress.export(model, folder / "model_float32.tflite", quantize="none", metadata=about)
+        if isinstance(
+            prepared, Sounds
+        ):  # from samples to the spectrogram, in float: the device runs one after the other
+            compress.export(prepared.frontend, folder / "frontend.tflite", quantize="none")
         return Shipped(
             artifact=artifact,
             verification=compress.verify(artifact, small, tests, measure=measure),

@@ -14,17 +14,18 @@ from pydantic import Discriminator, Tag, TypeAdapter
 
 import zoo
 from recipes.engine.errors import UserError
-from recipes.engine.preprocess import images, language, series, texts
+from recipes.engine.preprocess import images, language, series, sounds, texts
 from recipes.engine.preprocess.images import Images
 from recipes.engine.preprocess.language import Language
 from recipes.engine.preprocess.series import Series
+from recipes.engine.preprocess.sounds import Sounds
 from recipes.engine.preprocess.texts import Texts
 from recipes.engine.records import Data
 from recipes.engine.results import Examples
 
-__all__ = ["Images", "Language", "Preprocess", "Series", "Texts", "attach", "fit", "read"]
+__all__ = ["Images", "Language", "Preprocess", "Series", "Sounds", "Texts", "attach", "fit", "read"]
 
-Preprocess = Images | Series | Texts | Language
+Preprocess = Images | Series | Sounds | Texts | Language
 
 MEMBER = "edgezoo.json"
 
@@ -35,6 +36,8 @@ def fit(data: Data, examples: Examples, *, belongs: zoo.weights.Loaded | None = 
         return images.fit(data, examples, belongs)
     if examples.modality == "series":
         return series.fit(data, examples)
+    if examples.modality == "audio":
+        return sounds.fit(data, examples)
     return language.fit(data, examples) if examples.task == "generate" else texts.fit(data, examples)
 
 
@@ -54,6 +57,7 @@ STORED: TypeAdapter[Preprocess] = TypeAdapter(
     Annotated[
         Annotated[Images, Tag("image")]
         | Annotated[Series, Tag("series")]
+        | Annotated[Sounds, Tag("audio")]
         | Annotated[Texts, Tag("text classify")]
         | Annotated[Language, Tag("text generate")],
         Discriminator(_kind),
