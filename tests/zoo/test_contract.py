@@ -30,7 +30,7 @@ PUBLISHED = {
     "alexnet": (60_965_224, "by hand from figure 2, see test_alexnet"),
     "alexnet_one_tower": (61_100_840, TORCH),
     "char_gru": (4_021_569, TENSORFLOW),
-    "char_lstm": (242_945, "by hand from char-rnn's own number, see test_recurrent_lm"),
+    "char_lstm": (242_945, "by hand from char-rnn's layers, see test_recurrent_lm"),
     "efficientnet_lite0": (4_652_008, "keras-hub, efficientnet_lite0_ra_imagenet"),
     "efficientnet_lite1": (5.42, TIMM),
     "efficientnet_lite2": (6.09, TIMM),

@@ -7,11 +7,13 @@ import pytest
 import zoo
 
 
-def test_parameters_as_char_rnn_prints_them():
-    # "number of parameters in the model: 240321": 65 characters one-hot, two layers of 128, and two biases a gate.
-    embedding, gates = zoo.spec("char_lstm").embedding, 4 * 128
-    expected = 240_321 - 2 * gates - 65 * gates + (65 + gates) * embedding
-    assert zoo.build("char_lstm", input_shape=(50,)).count_params() == expected == 242_945
+def test_parameters_are_those_of_char_rnn_but_for_how_it_reads_and_its_second_biases():
+    # char-rnn: 65 characters one-hot into two layers of 128; each gate has a bias for the input and one for the state.
+    gates = 4 * 128
+    theirs = (65 + 1 + 128 + 1) * gates + (128 + 1 + 128 + 1) * gates + (128 + 1) * 65
+    embedding = zoo.spec("char_lstm").embedding
+    ours = theirs - 2 * gates - 65 * gates + (65 + gates) * embedding
+    assert zoo.build("char_lstm", input_shape=(50,)).count_params() == ours == 242_945
 
 
 def test_the_parts_of_tensorflows_tutorial():
