@@ -67,12 +67,7 @@ class Tokenizer:
         return tuple(sorted(vocabulary, key=vocabulary.__getitem__))
 
     def ids(self, text: str, *, marks: bool = False) -> list[int]:
-        """The tokens of one text.
-
-        Args:
-            text: any.
-            marks: put `start` and `end` around it, where the tokenizer does that.
-        """
+        """The tokens of one text; `marks` puts `start` and `end` around it, where the tokenizer does that."""
         return [int(token) for token in self.inner.encode(text, add_special_tokens=marks).ids]
 
     def encode(self, texts: Sequence[str], *, steps: int, marks: bool = True) -> np.ndarray:
@@ -143,15 +138,17 @@ def _word(texts: Sequence[str], size: int) -> tokenizers.Tokenizer:
     inner = tokenizers.Tokenizer(models.WordLevel(unk_token=UNKNOWN[0]))
     inner.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
     inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordLevelTrainer(vocab_size=size, special_tokens=list(SPECIAL), show_progress=False)
-    inner.train_from_iterator(texts, trainer)
-    return inner
+    return _counted(inner, texts, size)
 
 
 def _char(texts: Sequence[str], size: int) -> tokenizers.Tokenizer:
     inner = tokenizers.Tokenizer(models.WordLevel(unk_token=UNKNOWN[0]))
     inner.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
     inner.decoder = decoders.Fuse()
+    return _counted(inner, texts, size)
+
+
+def _counted(inner: tokenizers.Tokenizer, texts: Sequence[str], size: int) -> tokenizers.Tokenizer:
     trainer = trainers.WordLevelTrainer(vocab_size=size, special_tokens=list(SPECIAL), show_progress=False)
     inner.train_from_iterator(texts, trainer)
     return inner
@@ -178,11 +175,9 @@ def _bpe(texts: Sequence[str], size: int) -> tokenizers.Tokenizer:
     inner = tokenizers.Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
+    alphabet, special = pre_tokenizers.ByteLevel.alphabet(), list(SPECIAL)
     trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=list(SPECIAL),
-        show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        vocab_size=size, special_tokens=special, show_progress=False, initial_alphabet=alphabet
     )
     inner.train_from_iterator(texts, trainer)
     return inner
@@ -219,7 +214,7 @@ def load(path: Path) -> Tokenizer:
 
 def _bert(path: Path) -> Tokenizer:
     words = path.read_text(encoding="utf-8").splitlines()
-    missing = [name for name in (PADDING[0], UNKNOWN[0], START[0], END[0]) if name not in words]
+    missing = [name for name in SPECIAL if name not in words]
     if missing:
         raise UserError(f"{path} has no {missing[0]}, so it is no vocabulary of BERT's")
     lower = not any(word != word.lower() for word in words if not (word.startswith("[") and word.endswith("]")))
