@@ -1,6 +1,7 @@
 """How good a model is on one split, whatever runs it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -8,7 +9,8 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from recipes.engine.preprocess import Preprocess
 from recipes.engine.results import ClassScore, Evaluation, Mistake, Subset
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Any], np.ndarray]
+"""From what a model reads, an array or a tuple of them, to what it answers."""
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

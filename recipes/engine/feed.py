@@ -86,6 +86,11 @@ def rows(subset: Subset, preprocess: Preprocess) -> Rows:
     return (subset.inputs, subset.labels) if isinstance(preprocess, Images) else preprocess.rows(subset)
 
 
+def taken(inputs: Any, chosen: Any) -> Any:
+    """Those of the inputs of `rows` that an index or a slice names."""
+    return tuple(values[chosen] for values in inputs) if isinstance(inputs, tuple) else inputs[chosen]
+
+
 def ready(inputs: Any, preprocess: Preprocess) -> Any:
     """Some of the inputs of `rows` as the model reads them."""
     return preprocess(inputs) if isinstance(preprocess, Images) else inputs

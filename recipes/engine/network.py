@@ -8,7 +8,7 @@ import keras
 import zoo
 from recipes.engine import preprocess, transfer
 from recipes.engine.errors import UserError
-from recipes.engine.preprocess import Preprocess
+from recipes.engine.preprocess import Preprocess, Words
 from recipes.engine.progress import console
 from recipes.engine.records import Model, Recipe, Train
 from recipes.engine.results import THINGS, Examples, Task
@@ -28,6 +28,8 @@ def build(recipe: Recipe, examples: Examples) -> tuple[keras.Model, Preprocess]:
     TASKS[examples.task].check(recipe)
     prepared = preprocess.fit(recipe.data, examples)
     settings, source = spec(recipe.model, prepared.changes), recipe.transfer.weights
+    if isinstance(prepared, Words):  # how many words are read is the model's to say
+        prepared = dataclasses.replace(prepared, method=getattr(settings, "method", prepared.method))
     check(recipe, settings, prepared)
     keras.utils.set_random_seed(recipe.train.seed)
     keras.config.set_dtype_policy(precision(recipe.train))

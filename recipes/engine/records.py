@@ -100,6 +100,10 @@ class Data:
     """Texts: most tokens of a tokenizer that is made."""
     steps: Annotated[int, Field(ge=2, le=8192)] = 128
     """Texts: tokens that the model reads at once; longer texts are cut."""
+    context: Count = 4
+    """Vectors of words: most words on each side that count as near."""
+    negatives: Count = 5
+    """Vectors of words: words drawn by chance that stand against each true one."""
     seed: int = 0
     """Seed of the split; apart from the training seed so that seeds compare on the same split."""
 

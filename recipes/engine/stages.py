@@ -165,7 +165,7 @@ def calibration(recipe: Recipe, examples: Examples, prepared: Preprocess) -> Ite
     count = min(recipe.export.calibration, len(targets))
     chosen = np.random.default_rng(recipe.train.seed).permutation(len(targets))[:count]
     for start in range(0, count, 32):
-        yield feed.ready(inputs[chosen[start : start + 32]], prepared)
+        yield feed.ready(feed.taken(inputs, chosen[start : start + 32]), prepared)
 
 
 def batches(
@@ -181,9 +181,9 @@ def batches(
     """
     inputs, targets = feed.rows(subset, prepared)
     count = min(len(targets), max(most // numbers, 1))
-    inputs, targets = inputs[:count], targets[:count]
     for start in range(0, count, 64):
-        yield feed.ready(inputs[start : start + 64], prepared), targets[start : start + 64]
+        part = slice(start, min(start + 64, count))
+        yield feed.ready(feed.taken(inputs, part), prepared), targets[part]
 
 
 def ship(

@@ -14,18 +14,32 @@ from pydantic import Discriminator, Tag, TypeAdapter
 
 import zoo
 from recipes.engine.errors import UserError
-from recipes.engine.preprocess import images, language, series, sounds, texts
+from recipes.engine.preprocess import images, language, pairs, series, sounds, texts, words
 from recipes.engine.preprocess.images import Images
 from recipes.engine.preprocess.language import Language
+from recipes.engine.preprocess.pairs import Pairs
 from recipes.engine.preprocess.series import Series
 from recipes.engine.preprocess.sounds import Sounds
 from recipes.engine.preprocess.texts import Texts
+from recipes.engine.preprocess.words import Words
 from recipes.engine.records import Data
 from recipes.engine.results import Examples
 
-__all__ = ["Images", "Language", "Preprocess", "Series", "Sounds", "Texts", "attach", "fit", "read"]
+__all__ = [
+    "Images",
+    "Language",
+    "Pairs",
+    "Preprocess",
+    "Series",
+    "Sounds",
+    "Texts",
+    "Words",
+    "attach",
+    "fit",
+    "read",
+]
 
-Preprocess = Images | Series | Sounds | Texts | Language
+Preprocess = Images | Series | Sounds | Texts | Language | Pairs | Words
 
 MEMBER = "edgezoo.json"
 
@@ -38,7 +52,9 @@ def fit(data: Data, examples: Examples, *, belongs: zoo.weights.Loaded | None = 
         return series.fit(data, examples)
     if examples.modality == "audio":
         return sounds.fit(data, examples)
-    return language.fit(data, examples) if examples.task == "generate" else texts.fit(data, examples)
+    makers = {"classify": texts, "generate": language, "translate": pairs, "embed": words}
+    made: Preprocess = makers[examples.task].fit(data, examples)
+    return made
 
 
 def attach(preprocess: Preprocess, model_file: Path) -> None:
@@ -59,7 +75,9 @@ STORED: TypeAdapter[Preprocess] = TypeAdapter(
         | Annotated[Series, Tag("series")]
         | Annotated[Sounds, Tag("audio")]
         | Annotated[Texts, Tag("text classify")]
-        | Annotated[Language, Tag("text generate")],
+        | Annotated[Language, Tag("text generate")]
+        | Annotated[Pairs, Tag("text translate")]
+        | Annotated[Words, Tag("text embed")],
         Discriminator(_kind),
     ]
 )

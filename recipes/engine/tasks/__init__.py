@@ -10,7 +10,7 @@ from recipes.engine.preprocess import Preprocess
 from recipes.engine.records import Recipe, Train
 from recipes.engine.results import Evaluation, Sample, Shown, Subset
 from recipes.engine.results import Task as Name
-from recipes.engine.tasks import classify, forecast, generate, segment
+from recipes.engine.tasks import classify, embed, forecast, generate, segment, translate
 
 
 class Task(Protocol):
@@ -43,5 +43,12 @@ class Task(Protocol):
         """Answers to be read, where answers are no classes."""
 
 
-TASKS: dict[Name, Task] = {"classify": classify, "segment": segment, "forecast": forecast, "generate": generate}
+TASKS: dict[Name, Task] = {
+    "classify": classify,
+    "segment": segment,
+    "forecast": forecast,
+    "generate": generate,
+    "translate": translate,
+    "embed": embed,
+}
 """Name → module."""

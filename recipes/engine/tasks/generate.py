@@ -60,7 +60,8 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
         preprocess: the tokenizer.
         split: its name, for the record.
     """
-    windows, truth = preprocess.rows(subset)  # type: ignore[union-attr]  # no picture has this task
+    assert isinstance(preprocess, Language)
+    windows, truth = preprocess.rows(subset)
     right = surprise = 0.0
     for start in range(0, len(windows), CHUNK):
         logits = predict(windows[start : start + CHUNK]).astype(np.float64)

@@ -1,0 +1,81 @@
+"""Texts and their translations."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from recipes.engine import tokens
+from recipes.engine.errors import UserError
+from recipes.engine.preprocess.texts import opened, tokenizer
+from recipes.engine.records import Data
+from recipes.engine.results import Examples, Modality, Subset, Task
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """One tokenizer for both languages, and the length that the model reads of each.
+
+    Attributes:
+        tokenizer: as JSON, as the `tokenizers` library writes it.
+        steps: tokens of the text, and of its translation; longer ones are cut, 0 follows shorter ones.
+        classes: none.
+        task: `translate`.
+    """
+
+    tokenizer: str
+    steps: int
+    classes: tuple[str, ...] = ()
+    task: Task = "translate"
+    modality: Modality = "text"
+
+    @cached_property
+    def tokens(self) -> tokens.Tokenizer:
+        """The tokenizer."""
+        return tokens.parse(self.tokenizer)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one example: steps of the text, and of its translation."""
+        return self.steps, self.steps
+
+    @property
+    def outputs(self) -> int | None:
+        """None: the vocabulary says how many numbers come out at each step."""
+        return None
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Fields of the spec that the data decides."""
+        return {"vocabulary": self.tokens.size}
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """Texts, object `(batch,)`, as tokens, int32 `(batch, steps)`."""
+        return self.tokens.encode(inputs.tolist(), steps=self.steps)
+
+    def rows(self, subset: Subset) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """What the model reads of a split, text and translation, and the token after each of the translation."""
+        told = self.tokens.encode(subset.labels.tolist(), steps=self.steps + 1)
+        return (self(subset.inputs), told[:, :-1]), told[:, 1:]
+
+    def open(self, what: str) -> str:
+        """A text: `what` itself, or what is in it where it names a `.txt` file.
+
+        Raises:
+            UserError: it is empty, very long, or not UTF-8.
+        """
+        return opened(what)
+
+
+def fit(data: Data, examples: Examples) -> Pairs:
+    """The tokenizer from both sides of the training split, or from its file.
+
+    Raises:
+        UserError: it has no padding, or no tokens that say where a text starts and ends.
+    """
+    train = examples.train
+    made = tokenizer(data, examples, [*train.inputs.tolist(), *train.labels.tolist()])
+    if not made.padded or made.start is None or made.end is None:
+        raise UserError("a translation needs a tokenizer with padding as token 0 and with [CLS] and [SEP]")
+    return Pairs(made.to_json(), data.steps)
