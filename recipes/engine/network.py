@@ -54,11 +54,11 @@ def check(recipe: Recipe, settings: zoo.Spec, prepared: Preprocess) -> None:
     Raises:
         UserError: it is; names some that fit.
     """
-    task = BUILT_FOR.get(prepared.task, prepared.task)
-    task_names = zoo.list_models(task=task)
-    fits = [name for name in task_names if reads(zoo.spec(name), prepared)]
-    if recipe.model.name in task_names and len(settings.axes) == len(prepared.shape):
+    names = zoo.list_models(task=BUILT_FOR.get(prepared.task, prepared.task))
+    if recipe.model.name in names and len(settings.axes) == len(prepared.shape):
         return
+    fits = [name for name in names if reads(zoo.spec(name), prepared)]
+    why = "reads something else" if recipe.model.name in names else "is a model for another task"
     has = {
         "classify": f"one class {article(THINGS[prepared.modality])}",
         "segment": "a mask an image",
@@ -68,8 +68,8 @@ def check(recipe: Recipe, settings: zoo.Spec, prepared: Preprocess) -> None:
         "embed": "words in their contexts",
     }[prepared.task]
     raise UserError(
-        f"{recipe.data.source} has {has}, and {recipe.model.name} is a model for another task or other inputs; set "
-        f"model.name to one of {', '.join(fits[:8])}{' …' if len(fits) > 8 else ''}"
+        f"{recipe.data.source} has {has}, and {recipe.model.name} {why}; set model.name to one of "
+        f"{', '.join(fits[:8])}{' …' if len(fits) > 8 else ''}"
     )
 
 
