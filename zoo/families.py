@@ -16,14 +16,27 @@ from zoo.classify import (
 )
 from zoo.contract import Family
 from zoo.segment import unet
-from zoo.sequence import fcn, inception_time, lstm_fcn, recurrent, recurrent_lm, resnet_1d, word2vec
+from zoo.sequence import (
+    bert,
+    fcn,
+    gpt2,
+    inception_time,
+    lstm_fcn,
+    recurrent,
+    recurrent_lm,
+    resnet_1d,
+    transformer,
+    word2vec,
+)
 
 FAMILIES: dict[str, Family] = {
     "alexnet": alexnet,
     "autoencoder": autoencoder,
+    "bert": bert,
     "ds_cnn": ds_cnn,
     "efficientnet_lite": efficientnet_lite,
     "fcn": fcn,
+    "gpt2": gpt2,
     "inception_resnet_v2": inception_resnet_v2,
     "inception_time": inception_time,
     "inception_v1": inception_v1,
@@ -36,6 +49,7 @@ FAMILIES: dict[str, Family] = {
     "recurrent_lm": recurrent_lm,
     "resnet": resnet,
     "resnet_1d": resnet_1d,
+    "transformer": transformer,
     "unet": unet,
     "vgg": vgg,
     "word2vec": word2vec,
