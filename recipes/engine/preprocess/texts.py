@@ -1,5 +1,6 @@
 """Texts with a class: the tokenizer, and how many tokens the model reads."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,8 @@ from recipes.engine.errors import UserError
 from recipes.engine.progress import console
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Modality, Subset, Task
-from recipes.engine.sources.text_file import LARGEST
+from recipes.engine.sources import text_file
+from recipes.engine.sources.texts import unusable
 
 AUTO: dict[Task, tokens.Kind] = {"classify": "word", "generate": "char", "translate": "bpe", "embed": "word"}
 """The tokenizer that each task takes where the recipe says `auto`."""
@@ -76,26 +78,18 @@ def opened(what: str) -> str:
     """A text, or the content of the `.txt` file that it names.
 
     Raises:
-        UserError: it is empty, longer than `LARGEST`, or not UTF-8.
+        UserError: it is empty, longer than `text_file.LARGEST`, not UTF-8, or names a file of another kind.
     """
     text, name = what, "the text"
     if what.lower().endswith(".txt") and "\n" not in what:
-        path = Path(what)
-        name = what
-        try:
-            if path.stat().st_size > LARGEST:
-                raise UserError(f"{what} has more than {LARGEST // 10**6} MB; give a shorter text")
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise UserError(f"there is no file {what}") from None
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{what} is not UTF-8: byte {error.start + 1} is {error.object[error.start]:#04x}"
-            ) from None
-        except OSError as error:
-            raise UserError(f"{what} cannot be read: {error.strerror}") from None
-    if not text.strip():
-        raise UserError(f"{name} is empty")
+        text, name = text_file.read(Path(what)), what
+    elif os.path.isfile(what):
+        raise UserError(f"{what} is a file, but no .txt file; give a text, or a .txt file of it")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # what the shell hands over as bytes
+        raise UserError("the text is not UTF-8; put it into a .txt file saved as UTF-8")
+    reason = unusable(text)
+    if reason:
+        raise UserError(f"{name} {reason}")
     return text
 
 

@@ -14,7 +14,7 @@ from recipes.engine.records import Data
 from recipes.engine.results import Examples, Modality, Subset, Task
 
 FREQUENT = 1e-3
-"""Words more frequent than this are thinned out (Mikolov et al. 2013, arXiv:1310.4546, section 2.3)."""
+"""Words more frequent than about this are thinned out (Mikolov et al. 2013, arXiv:1310.4546, section 2.3)."""
 
 NOISE = 0.75
 """Words are drawn by chance as often as their frequency to this power (the same, section 2.2)."""
@@ -47,6 +47,12 @@ class Words:
         return tokens.parse(self.tokenizer)
 
     @property
+    def special(self) -> frozenset[int]:
+        """Tokens that are no words: padding, what is unknown, starts and ends."""
+        others = (self.tokens.unknown, self.tokens.start, self.tokens.end)
+        return frozenset({0, *(token for token in others if token is not None)})
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of one example: words that are read, and candidates that are judged."""
         return (1 if self.method == "skipgram" else 2 * self.context), 1 + self.negatives
@@ -64,7 +70,8 @@ class Words:
     def rows(self, subset: Subset) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
         """What the model reads of a split, int32 `(pairs, words)` and `(pairs, candidates)`, and what it should answer.
 
-        The first candidate is the true one: float32 `(pairs, candidates)` of 1, 0, 0, …
+        The first candidate is the true one: float32 `(pairs, candidates)` of 1, 0, 0, … Words that the tokenizer does
+        not know are left out, frequent ones thinned out, before it is seen what stands beside what.
 
         Raises:
             UserError: the texts have too few words.
@@ -72,10 +79,8 @@ class Words:
         generator = np.random.default_rng(0)
         texts = [np.array(self.tokens.ids(text), np.int32) for text in subset.inputs.tolist()]
         counts = np.bincount(np.concatenate(texts), minlength=self.tokens.size).astype(np.float64)
-        counts[: len(tokens.SPECIAL)] = 0.0
-        share = counts / max(counts.sum(), 1.0)
-        keep = np.minimum(1.0, np.sqrt(FREQUENT / np.maximum(share, 1e-12)) + FREQUENT / np.maximum(share, 1e-12))
-        keep[counts == 0] = 0.0
+        counts[list(self.special)] = 0.0
+        keep = kept(counts)
         found = [self.pairs(text[generator.random(len(text)) < keep[text]], generator) for text in texts]
         words, true = (np.concatenate(parts) for parts in zip(*found, strict=True))
         if not len(true):
@@ -109,6 +114,16 @@ class Words:
         return self.tokens.encode(inputs.tolist(), steps=1, marks=False)
 
 
+def kept(counts: np.ndarray) -> np.ndarray:
+    """The probability with which a word is kept, from the counts of all, float64 `(vocabulary,)`.
+
+    It is √(t / f) + t / f, at most 1, for a share f of the words and t = `FREQUENT`, as the authors' program has it
+    (the paper rounds it to √(t / f)); 0 for a word that does not occur.
+    """
+    share = np.divide(FREQUENT * max(counts.sum(), 1.0), counts, out=np.zeros_like(counts), where=counts > 0)
+    return np.asarray(np.minimum(1.0, np.sqrt(share) + share))
+
+
 def offsets(context: int) -> Iterator[int]:
     """-context … -1, 1 … context."""
     yield from range(-context, 0)
@@ -127,6 +142,12 @@ def shifted(ids: np.ndarray, offset: int, within: np.ndarray) -> np.ndarray:
 
 
 def fit(data: Data, examples: Examples) -> Words:
-    """The tokenizer from the training split, or from its file."""
+    """The tokenizer from the training split, or from its file.
+
+    Raises:
+        UserError: it has no padding, which stands where there is no word.
+    """
     made = tokenizer(data, examples, examples.train.inputs.tolist())
+    if not made.padded:
+        raise UserError("vectors of words need a tokenizer with padding as token 0; choose another data.tokenizer")
     return Words(made.to_json(), data.context, data.negatives)
