@@ -17,6 +17,11 @@ from .families import FAMILIES
 from .graph import macs
 from .measure import Measured
 from .models import build, endpoints, list_models, spec
+from .sequence.attention import attention
+from .sequence.bert import embedder
+from .sequence.decode import Stepped, stepped
+from .sequence.generate import generate
+from .sequence.translate import translate
 from .transfer import RateTest, find_rate, layerwise, stages, train_from
 
 __all__ = [
@@ -27,17 +32,23 @@ __all__ = [
     "Measured",
     "RateTest",
     "Spec",
+    "Stepped",
     "ZooError",
+    "attention",
     "build",
     "card",
     "compare",
+    "embedder",
     "endpoints",
     "find_rate",
+    "generate",
     "layerwise",
     "list_models",
     "macs",
     "spec",
     "stages",
+    "stepped",
     "train_from",
+    "translate",
     "weights",
 ]

@@ -26,6 +26,7 @@ from zoo.sequence import (
     recurrent_lm,
     resnet_1d,
     transformer,
+    translator,
     word2vec,
 )
 
@@ -50,6 +51,7 @@ FAMILIES: dict[str, Family] = {
     "resnet": resnet,
     "resnet_1d": resnet_1d,
     "transformer": transformer,
+    "translator": translator,
     "unet": unet,
     "vgg": vgg,
     "word2vec": word2vec,

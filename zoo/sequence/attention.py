@@ -1,8 +1,8 @@
 """Attention, and what goes with it: positions, padding.
 
-Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section 3.2. The layers here have no weights
-but a table of positions: the projections are Keras's Dense layers beside them in the graph, where quantization and
-weights of others find them.
+Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, section 3.2. The layers here have no
+weights but a table of positions: the projections are Keras's Dense layers beside them in the graph, where quantization
+and other people's weights find them.
 """
 
 import math
@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from zoo import check
+from zoo.errors import ZooError
 
 MARGIN = 16.0
 """How far below the lowest logit of a row those lie that are to have no weight: exp(-16) is 1e-7, the step of float32.
@@ -123,9 +124,7 @@ class PositionEmbedding(keras.layers.Layer):
         """Makes the table, `(steps, width)`."""
         if self.kind == "learned":
             start = keras.initializers.RandomNormal(stddev=0.02)
-            self.embeddings = self.add_weight(
-                shape=(self.steps, input_shape[-1]), initializer=start, name="embeddings"
-            )
+            self.embeddings = self.add_weight(shape=(self.steps, input_shape[-1]), initializer=start, name="embeddings")
         else:
             self.embeddings = sinusoids(self.steps, input_shape[-1])
 
@@ -182,3 +181,27 @@ class RealSteps(keras.layers.Layer):
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
         """A bool for each step."""
         return keras.KerasTensor(inputs.shape[:2], dtype="bool")
+
+
+def attention(model: keras.Model, inputs: Any) -> dict[str, np.ndarray]:
+    """How much every step of a model looks at every other, to explain an answer.
+
+    Args:
+        model: with layers of attention, built by the zoo or loaded.
+        inputs: a batch of what it reads: an array, or a list of arrays.
+
+    Returns:
+        By name of the layer, in the order of the network: `(batch, heads, queries, keys)`, which sum to 1 over the
+        keys.
+
+    Raises:
+        ZooError: the model has no such layers.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, DotProductAttention)]
+    if not layers:
+        raise ZooError(f"{model.name} has no layers of attention")
+    # Queries, keys, values, and what is no padding.
+    reads = [keras.tree.flatten(layer.input) for layer in layers]
+    found = keras.Model(model.inputs, reads)(inputs, training=False)
+    weights = (layer.attention(*some[:2], *some[3:]) for layer, some in zip(layers, found, strict=True))
+    return {layer.name: keras.ops.convert_to_numpy(w) for layer, w in zip(layers, weights, strict=True)}

@@ -106,9 +106,7 @@ def origin(spec: BertSpec) -> Origin:
     return Origin(paper, (POSITIONS,), 2)
 
 
-def build(
-    spec: BertSpec, *, input_shape: tuple[int], classes: int, activation: str | None, name: str
-) -> keras.Model:
+def build(spec: BertSpec, *, input_shape: tuple[int], classes: int, activation: str | None, name: str) -> keras.Model:
     """The network: `stem` the sum of the embeddings, a `stageN` for each block, `head`.
 
     Input `tokens`, int32 `(batch, steps)`: `[CLS] text [SEP]` or `[CLS] text [SEP] other text [SEP]`, then padding, 0.

@@ -83,9 +83,7 @@ def origin(spec: GPT2Spec) -> Origin:
     return Origin("Radford et al., Language Models are Unsupervised Multitask Learners, 2019", (1024,), None)
 
 
-def build(
-    spec: GPT2Spec, *, input_shape: tuple[int], classes: None, activation: str | None, name: str
-) -> keras.Model:
+def build(spec: GPT2Spec, *, input_shape: tuple[int], classes: None, activation: str | None, name: str) -> keras.Model:
     """The network: `stem` the sum of the embeddings, a `stageN` for each block, `head`.
 
     Input `tokens`, int32 `(batch, steps)`; output: logits `(batch, steps, vocabulary)`, the product with the same

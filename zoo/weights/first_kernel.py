@@ -41,6 +41,8 @@ def channels(model: keras.Model, arrays: Arrays, scale: Scale | None) -> tuple[S
         The scale of the model's channels, and notes.
     """
     layer = stem(model)
+    if arrays[layer.name][0].ndim != 4:
+        return scale, []  # It reads no picture.
     kernel, count = arrays[layer.name][0], layer.kernel.shape[2]
     if kernel.shape[2] == count or kernel.shape[2] != 3:
         return scale, []

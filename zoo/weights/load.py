@@ -76,7 +76,7 @@ def load(model: keras.Model, source: str | Path, *, spec: Spec, offline: bool = 
         arrays = place.values(model, given, but=new)
     if entry and entry.bgr:
         first_kernel.turn_round(model, arrays)
-    scale, more = first_kernel.channels(model, arrays, Scale(entry.mean, entry.std) if entry else None)
+    scale, more = first_kernel.channels(model, arrays, _scale(entry))
     place.assign(model, arrays)
     return Loaded(
         published=entry,
@@ -86,6 +86,10 @@ def load(model: keras.Model, source: str | Path, *, spec: Spec, offline: bool = 
         new=tuple(new),
         notes=(*notes, *more),
     )
+
+
+def _scale(entry: Published | None) -> Scale | None:
+    return Scale(entry.mean, entry.std) if entry and entry.mean and entry.std else None
 
 
 def _headless(model: keras.Model, entry: Published, spec: Spec) -> bool:

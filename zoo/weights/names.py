@@ -89,9 +89,50 @@ def alexnet_torchvision(model: keras.Model) -> Names:
     return vgg_torchvision(model) | {"fc1": "classifier.1", "fc2": "classifier.4", "head": "classifier.6"}
 
 
+def bert_hugging_face(model: keras.Model) -> Names:
+    """`transformers.BertModel` and `BertForSequenceClassification`."""
+    names = {
+        "embedding": "embeddings.word_embeddings",
+        "segment_embedding": "embeddings.token_type_embeddings",
+        "position": "embeddings.position_embeddings",
+        "stem": "embeddings.LayerNorm",
+        "pooler": "pooler.dense",
+        "head": "classifier",
+    }
+    for number, label in enumerate(_attending(model)):
+        module = f"encoder.layer.{number}"
+        names |= {f"{label}_{part}": f"{module}.attention.self.{part}" for part in ("query", "key", "value")}
+        names |= {
+            f"{label}_output": f"{module}.attention.output.dense",
+            f"{label}_attention_norm": f"{module}.attention.output.LayerNorm",
+            f"{label}_hidden": f"{module}.intermediate.dense",
+            f"{label}_project": f"{module}.output.dense",
+            label: f"{module}.output.LayerNorm",
+        }
+    return names
+
+
+def gpt2_hugging_face(model: keras.Model) -> Names:
+    """`transformers.GPT2LMHeadModel`, its `c_attn` cut in three."""
+    names = {"embedding": "wte", "stem": "wpe", "norm": "ln_f"}
+    for number, label in enumerate(_attending(model)):
+        module = f"h.{number}"
+        names |= {f"{label}_{part}": f"{module}.attn.{part}" for part in ("query", "key", "value")}
+        names |= {
+            f"{label}_attention_norm": f"{module}.ln_1",
+            f"{label}_output": f"{module}.attn.c_proj",
+            f"{label}_hidden_norm": f"{module}.ln_2",
+            f"{label}_hidden": f"{module}.mlp.c_fc",
+            f"{label}_project": f"{module}.mlp.c_proj",
+        }
+    return names
+
+
 MAPS: dict[str, tuple[Callable[[keras.Model], Names], ...]] = {
     "alexnet": (alexnet_torchvision,),
+    "bert": (bert_hugging_face,),
     "efficientnet_lite": (efficientnet_lite_lukemelas, efficientnet_lite_timm),
+    "gpt2": (gpt2_hugging_face,),
     "mobilenet_v2": (mobilenet_v2_torchvision,),
     "resnet": (resnet_torchvision,),
     "vgg": (vgg_torchvision,),
@@ -103,6 +144,11 @@ def _blocks(model: keras.Model) -> list[str]:
     """`stage1_block1`, …: every block once, in order."""
     found = (re.match(r"(stage\d+_block\d+)_", layer.name) for layer in model.layers)
     return list(dict.fromkeys(match[1] for match in found if match))
+
+
+def _attending(model: keras.Model) -> list[str]:
+    """`stage1`, `stage2`, …: the blocks of attention, in order."""
+    return [name for name in endpoints(model) if name.startswith("stage")]
 
 
 def _last_stage(model: keras.Model) -> str:

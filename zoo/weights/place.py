@@ -52,13 +52,14 @@ def tail(model: keras.Model) -> list[str]:
 
 
 def new_layers(model: keras.Model, given: Given) -> list[str]:
-    """The tail, where the file has nothing of it; the head, where it has one for another number of classes."""
+    """The tail, where the file has nothing of it; the head, where it has none behind a pooler, or another's classes."""
     after = tail(model)
     if not any(given.get(name) for name in after):
         return after
     tensors = given.get("head", ())
     if not tensors:
-        return []
+        # BERT's own checkpoints end in the pooler, which was trained for the next sentence.
+        return ["head"] if "pooler" in after else []
     ours, theirs = model.get_layer("head").kernel.shape, _squeezed(tensors[0].shape, 2)
     return ["head"] if len(theirs) == 2 and theirs[0] == ours[0] and theirs[1] != ours[1] else []
 

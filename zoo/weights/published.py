@@ -6,10 +6,10 @@ from typing import Any
 
 from zoo.fetch import Copy
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 Channels = tuple[float, ...]
 
-NEUTRAL = ("dropout", "drop_connect")
+NEUTRAL = ("dropout", "drop_connect", "layer_dropout", "attention_dropout")
 """Fields of a spec that change training only."""
 
 
@@ -20,9 +20,10 @@ class Published:
     Attributes:
         name: what `load` calls them.
         model: the variant of the zoo that they are for.
-        classes: of their head.
-        input_shape: `(height, width, channels)` of the images that they were trained or published for.
-        mean: of each channel, red first, on the scale 0-255: the model reads `(pixel - mean) / std`.
+        classes: of their head; 0 where they have none.
+        input_shape: `(height, width, channels)` of the images, or `(steps,)` of the texts, that they were trained or
+            published for.
+        mean: of each channel, red first, on the scale 0-255: the model reads `(pixel - mean) / std`; None for texts.
         std: of each channel, likewise.
         changes: fields of the variant's spec that must have other values for these weights.
         files: ways to get them, in the order they are tried.
@@ -36,8 +37,8 @@ class Published:
     model: str
     classes: int = 1000
     input_shape: Shape = (224, 224, 3)
-    mean: Channels
-    std: Channels
+    mean: Channels | None = None
+    std: Channels | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[Copy, ...]
     headless: tuple[Copy, ...] = ()

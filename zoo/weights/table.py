@@ -20,7 +20,7 @@ TABLE: Mapping[str, tuple[Published, ...]] = {
 }
 """Model → its published weights."""
 
-TOPS = {"vgg": ("top", "fc")}
+TOPS = {"bert": ("pool",), "vgg": ("top", "fc")}
 """Family → fields of what comes after the features."""
 
 

