@@ -52,7 +52,7 @@ def trained(
     if path.exists():
         histories = [read_history(story(folder, step)) for step in phases]
         return keras.models.load_model(path, compile=False), tuple(histories)
-    histories, best = [], 0.0
+    histories, best = [], -math.inf
     for step in phases:
         before = model.get_weights()
         model, history = phase(
