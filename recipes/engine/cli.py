@@ -87,6 +87,6 @@ def dispatch(args: list[str]) -> None:
 
 def help_text() -> str:
     """All commands, a line each."""
-    lines = [f"  {name:<10}{(function.__doc__ or '').splitlines()[0]}" for name, function in COMMANDS.items()]
+    lines = [f"  {name:<12}{(function.__doc__ or '').splitlines()[0]}" for name, function in COMMANDS.items()]
     head = "usage: edgezoo COMMAND …\n\nFrom a folder of examples to a verified model on a device.\n\ncommands:\n"
     return head + "\n".join(lines) + "\n\n`edgezoo COMMAND --help` says more."

@@ -9,7 +9,13 @@ import tyro
 
 from recipes.engine import records, runs
 from recipes.engine.errors import UserError
-from recipes.engine.finished import evaluate_command, export_command, generate_command, predict_command
+from recipes.engine.finished import (
+    evaluate_command,
+    export_command,
+    generate_command,
+    neighbours_command,
+    predict_command,
+)
 from recipes.engine.overrides import override
 from recipes.engine.quiet import import_keras
 from recipes.engine.recipe_file import cookbook, load
@@ -175,6 +181,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "new": new_command,
     "predict": predict_command,
     "generate": generate_command,
+    "neighbours": neighbours_command,
     "evaluate": evaluate_command,
     "export": export_command,
     "tune": tune_command,

@@ -1,4 +1,4 @@
-"""The commands that use a finished run: predict, generate, evaluate, export."""
+"""The commands that use a finished run: predict, generate, neighbours, evaluate, export."""
 
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,7 @@ def predict_command(args: list[str]) -> None:
 
         Args:
             run: a run folder, a .keras or a .tflite file.
-            examples: image files; .csv or .npy files of series; texts, or .txt files of them.
+            examples: image files; .csv or .npy files of series; .wav files; texts, or .txt files of them.
             lite: use the run's model.tflite.
             top: how many classes to rank.
             output: folder for masks, NAME_mask.png.
@@ -33,7 +33,7 @@ def predict_command(args: list[str]) -> None:
         from recipes.engine.predict import predict as answer
 
         if not examples:
-            raise UserError("of what? usage: edgezoo predict RUN IMAGE|SERIES|TEXT [… more] [--lite]")
+            raise UserError("of what? usage: edgezoo predict RUN IMAGE|SERIES|CLIP|TEXT [… more] [--lite]")
         for line in answer(run, list(examples), lite=lite, top=top, output=output):
             print(line)
 
@@ -71,6 +71,26 @@ def generate_command(args: list[str]) -> None:
         print()
 
     tyro.cli(generate, args=args, prog="edgezoo generate")
+
+
+def neighbours_command(args: list[str]) -> None:
+    """Name the words nearest to a word, by a run that learnt their vectors."""
+
+    def neighbours(run: tyro.conf.Positional[Path], word: tyro.conf.Positional[str], count: int = 10) -> None:
+        """Name the nearest words, with the cosine of the angle between the vectors.
+
+        Args:
+            run: a run folder or a .keras file.
+            word: one that was learnt.
+            count: how many neighbours.
+        """
+        import_keras()
+        from recipes.engine.neighbours import near
+
+        for name, cosine in near(run, word, count=count):
+            print(f"{cosine:.3f}  {name}")
+
+    tyro.cli(neighbours, args=args, prog="edgezoo neighbours")
 
 
 def evaluate_command(args: list[str]) -> None:

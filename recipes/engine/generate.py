@@ -1,15 +1,20 @@
 """Text that a run goes on with, piece by piece."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import keras
 
 import zoo
 from recipes.engine import preprocess
 from recipes.engine.errors import UserError
+from recipes.engine.predict import keras_model
 from recipes.engine.preprocess import Language
 from recipes.engine.tokens import Tokenizer
+
+NEIGHBOURS = 32
+"""Tokens before a new one that it is decoded with."""
+
+HALF = "\N{REPLACEMENT CHARACTER}"
+"""What the bytes of half a character are decoded as."""
 
 
 def told(
@@ -22,7 +27,10 @@ def told(
     top_p: float | None,
     seed: int,
 ) -> Iterator[str]:
-    """The prompt, then what the model adds; the pieces, joined, are the text.
+    """The prompt as the tokenizer sees it, then what the model adds; the pieces, joined, are the text.
+
+    Characters come back as they are, and so do merged bytes. Words come in lower case with spaces between them, without
+    those that the tokenizer does not know. Of a long prompt the model reads the end; see `zoo.generate`.
 
     Args:
         run_or_file: a run folder or a `.keras` file.
@@ -34,7 +42,7 @@ def told(
         seed: of the draws.
 
     Raises:
-        UserError: the run is no language model, or the prompt is empty.
+        UserError: the run is no language model, or the prompt is empty or unknown to the tokenizer.
         ZooError: a setting has an impossible value.
     """
     path = run_or_file / "model.keras" if run_or_file.is_dir() else run_or_file
@@ -43,22 +51,27 @@ def told(
         raise UserError(f"{path} does not go on with texts; ask `edgezoo predict {run_or_file}`")
     tokens = prepared.tokens
     beginning = tokens.ids(prepared.open(prompt))
-    model = keras.models.load_model(path, compile=False)
+    if all(token == tokens.unknown for token in beginning):
+        raise UserError("the tokenizer of the run knows nothing of the prompt; begin with what it was trained on")
+    model, _ = keras_model(path)
     added = zoo.generate(model, beginning, count=count, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     return pieces(tokens, beginning, added)
 
 
-def pieces(tokens: Tokenizer, beginning: list[int], added: Iterator[int]) -> Iterator[str]:
-    """The text of tokens as they come.
+def pieces(tokens: Tokenizer, beginning: list[int], added: Iterable[int]) -> Iterator[str]:
+    """The text of tokens as they come; joined, the pieces are the text of all of them.
 
-    A token alone may be half a character, and whether a space comes before it depends on its neighbours: so all are
-    decoded together, and what is new is given once it ends in no half of a character.
+    A token alone may be half a character, and whether a space comes before it depends on its neighbours: so each is
+    decoded together with those before it, and what is new is given once it ends in no half of a character.
     """
-    ids, text = list(beginning), tokens.decode(beginning)
-    yield text
+    yield tokens.decode(beginning)
+    recent = beginning[-NEIGHBOURS:]
+    text = tokens.decode(recent)
     for token in added:
-        ids.append(token)
-        longer = tokens.decode(ids)
-        if longer.startswith(text) and not longer.endswith("\N{REPLACEMENT CHARACTER}"):
+        recent.append(token)
+        longer = tokens.decode(recent)
+        if len(longer) > len(text) and not longer.endswith(HALF):
             yield longer[len(text) :]
-            text = longer
+            recent = recent[-NEIGHBOURS:]
+            text = tokens.decode(recent)
+    yield tokens.decode(recent)[len(text) :]

@@ -1,4 +1,4 @@
-"""Answers for new examples, from the Keras model or from the file for the device: names, masks or forecasts."""
+"""Answers for new examples, from the Keras model or from the file for the device: names, masks, forecasts, texts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from recipes.engine import preprocess
+import zoo
+from recipes.engine import preprocess, stages
 from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict, softmax
 from recipes.engine.files import whole
 from recipes.engine.overlays import mask_picture
-from recipes.engine.preprocess import Images, Language, Preprocess, Series
+from recipes.engine.preprocess import Images, Language, Pairs, Preprocess, Series, Texts, Words
 from recipes.engine.quiet import quiet
 from recipes.engine.results import Task
 from recipes.engine.sources.images import header
+from recipes.engine.wording import many
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,28 @@ class Answer:
             the pixels.
         mask: the file that the mask was written to.
         forecast: name and values of what is forecast, in the unit of the data.
+        text: the translation.
+        note: what should be known of the example.
     """
 
     what: str
     ranking: tuple[tuple[str, float], ...] = ()
     mask: Path | None = None
     forecast: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    text: str = ""
+    note: str = ""
 
     def __str__(self) -> str:
         shown = self.what if len(self.what) <= 60 else f"{self.what[:59]}…"
-        said = ", ".join(f"{name} {share:.1%}" for name, share in self.ranking)
+        shown = " ".join(shown.split())
+        said = self.text + ", ".join(f"{name} {share:.1%}" for name, share in self.ranking)
         said += "; ".join(f"{name} {' '.join(f'{value:.4g}' for value in values)}" for name, values in self.forecast)
-        return f"{shown}: {said}" + (f"; mask in {self.mask}" if self.mask else "")
+        said += f"; mask in {self.mask}" if self.mask else ""
+        return f"{shown}: {said}" + (f" ({self.note})" if self.note else "")
 
 
-def keras_predict(path: Path) -> tuple[Predict, Preprocess]:
-    """A predict function and the preprocessing of a `.keras` file written by a run.
+def keras_model(path: Path) -> tuple[Any, Preprocess]:
+    """The Keras model and the preprocessing of a `.keras` file written by a run.
 
     Raises:
         UserError: the file is missing, damaged, or was not written by edgezoo.
@@ -54,24 +62,38 @@ def keras_predict(path: Path) -> tuple[Predict, Preprocess]:
     import compress  # noqa: F401  its layers must be known before a quantization-aware model loads
 
     try:
-        model = keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False), prepared
     except (ValueError, TypeError, OSError, KeyError) as error:
         raise UserError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from None
+
+
+def keras_predict(path: Path) -> tuple[Predict, Preprocess]:
+    """A predict function and the preprocessing of a `.keras` file; raises as `keras_model` does."""
+    model, prepared = keras_model(path)
     return lambda x: np.asarray(model.predict(x, verbose=0, batch_size=64)), prepared
 
 
 def lite_predict(path: Path) -> tuple[Predict, Preprocess]:
-    """The same for a `.tflite` file; size, normalisation and labels are read from the file itself.
+    """The same for a `.tflite` file.
+
+    Size, normalisation and labels of pictures and of series with a class are read from the file itself. What the file
+    cannot hold, a tokenizer, the spectrogram, the scale of a forecast, is read from the `model.keras` beside it.
 
     Raises:
-        UserError: the file carries no metadata.
+        UserError: the file carries no metadata, or lacks the `model.keras` that it needs.
         compress.CompressError: it is missing or is no `.tflite` file.
     """
     import compress
 
     with quiet():
         model = compress.LiteModel(path)
+    beside = path.with_name("model.keras")
+    prepared = preprocess.read(beside) if beside.exists() else None
+    if prepared is not None and not isinstance(prepared, Images):
+        return model.predict, prepared
     about = model.metadata
+    if len(model.input_shape) == 2 or (about is not None and stages.OUTPUTS["forecast"] in about.description):
+        raise UserError(f"{path} needs the model.keras of its run beside it, which has the tokenizer or the scale")
     if about is None or not about.labels:
         raise UserError(f"{path} carries no labels and normalisation; export it with `edgezoo export RUN`")
     if len(model.input_shape) == 3:
@@ -89,7 +111,7 @@ def predict(
 
     Args:
         run_or_file: a run folder, a `.keras` or a `.tflite` file.
-        examples: image files; `.csv` or `.npy` files of series; texts, or `.txt` files of them.
+        examples: image files; `.csv` or `.npy` files of series; `.wav` files; texts, or `.txt` files of them.
         lite: of a run folder, take `model.tflite`.
         top: how many classes to rank.
         output: folder that masks are written to, as `NAME_mask.png`: class indices with a palette of colours, in
@@ -103,10 +125,17 @@ def predict(
         path = path / ("model.tflite" if lite else "model.keras")
     elif not path.exists():
         raise UserError(f"{path} does not exist; `edgezoo list runs` shows the runs there are")
+    if path.suffix != ".tflite" and isinstance(preprocess.read(path), Pairs):
+        return translated(path, examples)
     run, prepared = lite_predict(path) if path.suffix == ".tflite" else keras_predict(path)
     if isinstance(prepared, Language):
-        raise UserError(f"{path} goes on with a text; ask `edgezoo generate {run_or_file} {examples[0]!r}`")
-    outputs = run(prepared(stacked([prepared.open(example) for example in examples])))
+        raise UserError(f"{path} goes on with a text; ask `edgezoo generate {run_or_file} TEXT`")
+    if isinstance(prepared, Words):
+        raise UserError(f"{path} has vectors of words; ask `edgezoo neighbours {run_or_file} WORD`")
+    if isinstance(prepared, Pairs):
+        raise UserError(f"{path} tells one token at a time; ask for translations without --lite, of the run's folder")
+    batch = stacked([prepared.open(example) for example in examples])
+    outputs = run(prepared(batch))
     if isinstance(prepared, Images) and prepared.task == "segment":
         masks = outputs.argmax(axis=-1).astype(np.uint8)
         pictures = [Path(example) for example in examples]
@@ -122,10 +151,29 @@ def predict(
         ]
     probabilities = softmax(outputs)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+    notes = [unknown(text, prepared) for text in batch] if isinstance(prepared, Texts) else [""] * len(examples)
     return [
-        Answer(example, tuple((prepared.classes[i], float(probabilities[row, i])) for i in order[row]))
-        for row, example in enumerate(examples)
+        Answer(example, tuple((prepared.classes[i], float(probabilities[row, i])) for i in order[row]), note=note)
+        for row, (example, note) in enumerate(zip(examples, notes, strict=True))
     ]
+
+
+def translated(path: Path, examples: list[str]) -> list[Answer]:
+    """The translation of each text, by beam search; raises as `predict` does."""
+    model, prepared = keras_model(path)
+    assert isinstance(prepared, Pairs)
+    texts = stacked([prepared.open(example) for example in examples])
+    (start, end), answers = prepared.ends, []
+    for example, text, source in zip(examples, texts, prepared(texts), strict=True):
+        told = zoo.translate(model, source, start=start, end=end)
+        answers.append(Answer(example, text=prepared.tokens.decode(told), note=unknown(text, prepared)))
+    return answers
+
+
+def unknown(text: str, prepared: Texts | Pairs) -> str:
+    """A note on how much of a text the tokenizer does not know; nothing where it knows all."""
+    count, total = prepared.tokens.unknowns([text])
+    return f"{count} of its {many(total, 'token')} unknown to the tokenizer" if count else ""
 
 
 def stacked(opened: list[Any]) -> np.ndarray:

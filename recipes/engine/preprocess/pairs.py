@@ -36,6 +36,13 @@ class Pairs:
         return tokens.parse(self.tokenizer)
 
     @property
+    def ends(self) -> tuple[int, int]:
+        """The tokens that a translation begins and ends with."""
+        start, end = self.tokens.start, self.tokens.end
+        assert start is not None and end is not None, "`fit` refuses others"
+        return start, end
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of one example: steps of the text, and of its translation."""
         return self.steps, self.steps

@@ -86,6 +86,8 @@ def samples(model: keras.Model, subset: Subset, preprocess: Preprocess) -> tuple
     tokens, made = preprocess.tokens, []
     for place, row in enumerate(np.unique(np.linspace(0, len(subset) - 1, 3).astype(int)).tolist()):
         prompt = tokens.ids(subset.inputs[row])[:PROMPT]
+        if not prompt:
+            continue
         told = list(zoo.generate(model, prompt, count=TOLD, temperature=0.8, seed=place))
         parts = (("prompt", tokens.decode(prompt)), ("the model goes on", tokens.decode(told)))
         made.append(Sample(parts, title=f"{subset.names[row]}; temperature 0.8, seed {place}"))

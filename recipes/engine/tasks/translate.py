@@ -92,10 +92,10 @@ def shown(predict: Predict, subset: Subset, preprocess: Preprocess, evaluation: 
 def samples(model: keras.Model, subset: Subset, preprocess: Preprocess, *, count: int = 12) -> tuple[Sample, ...]:
     """Texts spread evenly over the split, the true translation and the model's own, by beam search."""
     assert isinstance(preprocess, Pairs)
-    tokens, made = preprocess.tokens, []
+    tokens, (start, end), made = preprocess.tokens, preprocess.ends, []
     chosen = np.unique(np.linspace(0, len(subset) - 1, count).astype(int)).tolist()
     for row, source in zip(chosen, preprocess(subset.inputs[chosen]), strict=True):
-        told = zoo.translate(model, source, start=tokens.start, end=tokens.end)
+        told = zoo.translate(model, source, start=start, end=end)
         parts = (("text", subset.inputs[row]), ("truth", subset.labels[row]), ("answer", tokens.decode(told)))
         made.append(Sample(parts, title=subset.names[row]))
     return tuple(made)
