@@ -81,6 +81,8 @@ class Data:
     """Forecasts: steps that follow, which it is to tell."""
     stride: Count = 1
     """Forecasts: steps from one window to the next."""
+    anchor: bool = True
+    """Forecasts: count all values from the last one that is seen, where all columns are forecast; trends then go on."""
     rate: Annotated[int, Field(ge=1000, le=192000)] = 16000
     """Audio: samples a second; clips at another rate are resampled."""
     seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0

@@ -59,10 +59,10 @@ def test_forecasts_are_scaled_there_and_back():
     made = examples("forecast", padded=False)
     prepared = preprocess.fit(Data(), made)
     assert (prepared.horizon, prepared.outputs) == (3, 3)
-    targets = prepared.targets(made.test.labels)
+    targets = prepared.targets(made.test.labels, made.test.inputs)
     assert targets.shape == (6, 3)
-    np.testing.assert_allclose(prepared.targets(made.train.labels).mean(), 0.0, atol=1e-5)
-    np.testing.assert_allclose(prepared.forecast(targets), made.test.labels, rtol=1e-5)
+    np.testing.assert_allclose(prepared.targets(made.train.labels, made.train.inputs).mean(), 0.0, atol=1e-5)
+    np.testing.assert_allclose(prepared.forecast(targets, made.test.inputs), made.test.labels, rtol=1e-5)
 
 
 def test_forecasts_are_judged_in_the_unit_of_the_data():
@@ -70,7 +70,7 @@ def test_forecasts_are_judged_in_the_unit_of_the_data():
     prepared = preprocess.fit(Data(), made)
     answers = np.random.default_rng(1).normal(0, 1, (6, 3)).astype(np.float32)
     result = forecast.evaluate(lambda x: answers[: len(x)], made.test, prepared, split="test")
-    inverse, truth = prepared.forecast(answers).reshape(6, 3), made.test.labels.reshape(6, 3)
+    inverse, truth = prepared.forecast(answers, made.test.inputs).reshape(6, 3), made.test.labels.reshape(6, 3)
     assert result.figures["mean absolute error"] == pytest.approx(mean_absolute_error(truth, inverse), rel=1e-5)
     expected = r2_score(truth, inverse, multioutput="variance_weighted")
     assert result.score == result.figures["r2"] == pytest.approx(expected, rel=1e-4)
@@ -78,8 +78,25 @@ def test_forecasts_are_judged_in_the_unit_of_the_data():
         "two channels come in, one is forecast"
     )
 
-    right = forecast.evaluate(lambda x: prepared.targets(made.test.labels), made.test, prepared, split="test")
+    right = forecast.evaluate(
+        lambda x: prepared.targets(made.test.labels, made.test.inputs), made.test, prepared, split="test"
+    )
     assert right.score == pytest.approx(1.0) and right.figures["root mean square error"] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_an_anchored_forecast_follows_a_trend():
+    """A series that rises by 1 a step: counted from its last value, windows and what comes next are all alike."""
+    time = np.arange(40, dtype=np.float32)
+    inputs = np.stack([time[start : start + 6, np.newaxis] for start in range(30)])
+    labels = np.stack([time[start + 6 : start + 8, np.newaxis] for start in range(30)])
+    part = Subset(inputs, labels, tuple(map(str, range(30))))
+    made = Examples(("x",), part, part, part, "f" * 64, "made", task="forecast", modality="series")
+    prepared = preprocess.fit(Data(), made)
+    assert prepared.anchored and not preprocess.fit(Data(anchor=False), made).anchored
+    targets = prepared.targets(labels, inputs)
+    np.testing.assert_allclose(targets, np.broadcast_to(targets[:1], targets.shape), atol=1e-5)
+    np.testing.assert_allclose(prepared(inputs), np.broadcast_to(prepared(inputs[:1]), inputs.shape), atol=1e-5)
+    np.testing.assert_allclose(prepared.forecast(targets, inputs), labels, atol=1e-4)
 
 
 def test_what_is_stored_with_the_model_is_read_back(tmp_path):

@@ -30,6 +30,9 @@ class Series:
         horizon: steps of a forecast.
         target_mean: one value for each thing forecast, of the training split.
         target_std: likewise; the model answers with `(value - target_mean) / target_std`.
+        anchored: whether all values, of the input and of the forecast, are counted from the last one that is seen
+            (NLinear; Zeng et al. 2023, arXiv:2205.13504): a trend then goes on where it would leave the range
+            of the training data.
     """
 
     steps: int
@@ -42,6 +45,7 @@ class Series:
     horizon: int = 0
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
+    anchored: bool = False
     modality: Modality = "series"
 
     @property
@@ -61,22 +65,30 @@ class Series:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Normalise `(batch, steps, channels)` to float32 of the same shape; padding, rows of NaN, becomes zeros."""
-        scaled = (inputs - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        scaled = (inputs - self.anchor(inputs) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
 
-    def targets(self, labels: np.ndarray) -> np.ndarray:
+    def anchor(self, inputs: np.ndarray) -> np.ndarray:
+        """What is taken off all values of an example: its last ones `(batch, 1, channels)`, or nothing."""
+        return inputs[:, -1:] if self.anchored else np.zeros((1, 1, 1), np.float32)
+
+    def targets(self, labels: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """A forecast as the model gives it: `(batch, horizon, targets)` to float32 `(batch, horizon * targets)`."""
-        scaled = (labels - np.array(self.target_mean, np.float32)) / np.array(self.target_std, np.float32)
+        scaled = (labels - self.anchor(inputs) - np.array(self.target_mean, np.float32)) / np.array(
+            self.target_std, np.float32
+        )
         return scaled.reshape(len(labels), -1).astype(np.float32)
 
     def rows(self, subset: Subset) -> tuple[np.ndarray, np.ndarray]:
         """What the model reads of a split, and what it should answer."""
-        return self(subset.inputs), self.targets(subset.labels) if self.task == "forecast" else subset.labels
+        forecast = self.task == "forecast"
+        return self(subset.inputs), self.targets(subset.labels, subset.inputs) if forecast else subset.labels
 
-    def forecast(self, outputs: np.ndarray) -> np.ndarray:
+    def forecast(self, outputs: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """The inverse of `targets`: in the unit of the data."""
         shaped = outputs.reshape(len(outputs), self.horizon, len(self.target_mean))
-        return shaped * np.array(self.target_std, np.float32) + np.array(self.target_mean, np.float32)
+        told = shaped * np.array(self.target_std, np.float32) + np.array(self.target_mean, np.float32)
+        return told + self.anchor(inputs)
 
     def open(self, what: str) -> np.ndarray:
         """Read a series as float32 `(steps, channels)`: a `.csv` with a row a step, or an `.npy`.
@@ -135,10 +147,11 @@ def fit(data: Data, examples: Examples) -> Series:
     """Length and scale from the training split alone."""
     train = examples.train
     steps, channels = examples.shape
-    flat = train.inputs.reshape(-1, channels)
-    mean, std = scale(flat)
     forecast = examples.task == "forecast"
-    target_mean, target_std = scale(train.labels.reshape(-1, train.labels.shape[-1])) if forecast else ((), ())
+    anchored = forecast and data.anchor and train.labels.shape[2] == channels
+    last = train.inputs[:, -1:] if anchored else np.zeros((1, 1, 1), np.float32)
+    mean, std = scale((train.inputs - last).reshape(-1, channels))
+    target_mean, target_std = scale((train.labels - last).reshape(-1, train.labels.shape[2])) if forecast else ((), ())
     return Series(
         steps=steps,
         channels=channels,
@@ -150,6 +163,7 @@ def fit(data: Data, examples: Examples) -> Series:
         horizon=train.labels.shape[1] if forecast else 0,
         target_mean=target_mean,
         target_std=target_std,
+        anchored=anchored,
     )
 
 

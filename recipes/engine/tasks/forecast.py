@@ -62,8 +62,8 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
     """
     assert isinstance(preprocess, Series)
     outputs = logits_of(predict, subset, preprocess)
-    targets = preprocess.targets(subset.labels)
-    error = np.abs(preprocess.forecast(outputs) - subset.labels)
+    targets = preprocess.targets(subset.labels, subset.inputs)
+    error = np.abs(preprocess.forecast(outputs, subset.inputs) - subset.labels)
     figures = {
         "r2": measure(outputs, targets),
         "mean absolute error": float(error.mean()),
@@ -86,7 +86,7 @@ def samples(model: keras.Model, subset: Subset, preprocess: Preprocess, *, count
     assert isinstance(preprocess, Series)
     chosen = np.unique(np.linspace(0, len(subset) - 1, count).astype(int))
     outputs = np.asarray(model.predict_on_batch(preprocess(subset.inputs[chosen])))
-    told = preprocess.forecast(outputs)
+    told = preprocess.forecast(outputs, subset.inputs[chosen])
     same = preprocess.channels == told.shape[2]
     return tuple(
         Sample(
