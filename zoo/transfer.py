@@ -25,9 +25,9 @@ def stages(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
     """
     found: dict[str, list[keras.layers.Layer]] = {}
     seen: set[str] = set()
-    makers = {id(layer.output): layer for layer in model.layers}
-    for name in endpoints(model):
-        leading = _leading(model.get_layer(name), makers)
+    makers = {id(call.output): call for call in graph.calls(model)}
+    for name, features in endpoints(model).items():
+        leading = _leading(makers[id(features)], makers)
         found[name] = [layer for layer in model.layers if layer.name in leading - seen]
         seen |= leading
     return found
@@ -177,16 +177,16 @@ def find_rate(
     return RateTest(tuple(rates), tuple(losses), max(rates[int(np.argmin(losses))] / 10, least))
 
 
-def _leading(layer: keras.layers.Layer, makers: dict[int, keras.layers.Layer]) -> set[str]:
-    """Names of the layers that `layer` depends on, itself among them."""
-    names: set[str] = set()
-    waiting = [layer]
+def _leading(call: graph.Call, makers: dict[int, graph.Call]) -> set[str]:
+    """Names of the layers that `call` depends on, its own among them."""
+    seen: dict[int, str] = {}
+    waiting = [call]
     while waiting:
         current = waiting.pop()
-        if current.name not in names:
-            names.add(current.name)
-            waiting += [makers[id(tensor)] for tensor in graph.inputs(current)]
-    return names
+        if id(current) not in seen:
+            seen[id(current)] = current.layer.name
+            waiting += [makers[id(tensor)] for tensor in current.inputs]
+    return set(seen.values())
 
 
 def _known(endpoint: str, names: list[str]) -> None:

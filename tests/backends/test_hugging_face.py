@@ -24,7 +24,7 @@ def scrambled():
         torch.manual_seed(0)
         with torch.no_grad():
             for name, tensor in model.named_parameters():
-                tensor.normal_(1.0 if "LayerNorm.weight" in name or "ln_" in name and "weight" in name else 0.0, 0.1)
+                tensor.normal_(1.0 if "LayerNorm.weight" in name or ("ln_" in name and "weight" in name) else 0.0, 0.1)
         safetensors.save_model(model.eval(), str(path))
         return model
 

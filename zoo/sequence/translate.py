@@ -24,8 +24,8 @@ def translate(
 
     A translation's score is the logarithm of its probability over `((5 + length) / 6) ** length_penalty`, Wu et al.
     2016, arXiv:1609.08144, equation 14, without the coverage; `end` counts into its length. The source is read once,
-    and what was told is remembered. The search stops at the model's target steps: a translation as long as that may lack
-    its end.
+    and what was told is remembered. The search stops at the model's target steps: a translation of that
+    length may lack its end.
 
     Args:
         model: of the task `translate`, built or loaded.
