@@ -11,6 +11,7 @@ import yaml
 from recipes.engine import charts, report_classes, report_masks, report_samples, report_table
 from recipes.engine.files import write_json, write_text
 from recipes.engine.report_classes import counts
+from recipes.engine.report_samples import counted
 from recipes.engine.results import LABELS, THINGS, Evaluation, Examples, History, Sample, Shown
 from recipes.engine.wording import article, flat, many, percent, plural, shorten, size, wilson
 
@@ -112,10 +113,7 @@ def headline(facts: Facts) -> str:
     """The result in one sentence."""
     test, lite = facts.test, facts.lite
     score = "right" if test.measure == "accuracy" else LABELS[test.measure]
-    tokens, tested = test.figures.get("tokens"), f"test {THINGS[facts.examples.modality]}"
-    right = (
-        f"{percent(test.score)} {score} on {many(int(tokens), 'test token') if tokens else many(test.examples, tested)}"
-    )
+    right = f"{percent(test.score)} {score} on {counted(test, THINGS[facts.examples.modality], kind='test ')}"
     if lite is None:
         return f"{right}; no file was exported."
     ratio = lite["float_bytes"] / lite["bytes"]

@@ -22,14 +22,24 @@ SAMPLED: dict[Task, str] = {
     "embed": "Words, and the words whose vectors are nearest (cosine).",
 }
 
+UNITS = {"tokens": "token", "pairs": "context"}
+"""Figures that say of how many the score is the share, and what one of them is called."""
+
+
+def counted(evaluation: Evaluation, thing: str, *, kind: str = "") -> str:
+    """What the score is a share of: `1,234 tokens`, or so many of `thing`; `kind` stands before the name."""
+    name = next((name for name in UNITS if name in evaluation.figures), None)
+    if name is None:
+        return many(evaluation.examples, f"{kind}{thing}")
+    return many(int(evaluation.figures[name]), f"{kind}{UNITS[name]}")
+
 
 def view(validation: Evaluation, test: Evaluation, samples: tuple[Sample, ...], examples: Examples) -> dict[str, Any]:
     """What `report_samples.html.j2` needs beside what every page has."""
-    others = [name for name in test.figures if name not in (test.measure, "tokens")]
+    others = [name for name in test.figures if name not in (test.measure, *UNITS)]
     second = f"{others[0]} {number(test.figures[others[0]])}" if others else ""
-    tokens = test.figures.get("tokens")
     return {
-        "counted": many(int(tokens), "token") if tokens else many(test.examples, THINGS[examples.modality]),
+        "counted": counted(test, THINGS[examples.modality]),
         "second": second,
         "explained": EXPLAINED[test.task],
         "sampled": SAMPLED[test.task],
@@ -51,4 +61,4 @@ def judged(validation: Evaluation, test: Evaluation) -> list[tuple[str, str, str
 
 def number(value: float) -> str:
     """A figure with four digits, whole where it is."""
-    return f"{int(value):,}" if value == int(value) else f"{value:,.4g}"
+    return f"{int(value):,}" if value.is_integer() else f"{value:,.4g}"
