@@ -144,7 +144,7 @@ def predict(
             for picture, mask, target in zip(pictures, masks, mask_files(pictures, output), strict=True)
         ]
     if isinstance(prepared, Series) and prepared.task == "forecast":
-        told = prepared.forecast(outputs)
+        told = prepared.forecast(outputs, batch)
         return [
             Answer(example, forecast=tuple(zip(prepared.classes, map(tuple, values.T.tolist()), strict=True)))
             for example, values in zip(examples, told, strict=True)
