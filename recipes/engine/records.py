@@ -83,6 +83,10 @@ class Data:
     """Forecasts: steps from one window to the next."""
     anchor: bool = True
     """Forecasts: count all values from the last one that is seen, where all columns are forecast; trends then go on."""
+    logarithm: bool = False
+    """Forecasts: take the logarithm of all values first, for what grows by a share of itself."""
+    season: Annotated[int, Field(ge=0)] = 0
+    """Forecasts: steps after which the series repeats itself: repeating the last season is shown as a baseline."""
     rate: Annotated[int, Field(ge=1000, le=192000)] = 16000
     """Audio: samples a second; clips at another rate are resampled."""
     seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 1.0

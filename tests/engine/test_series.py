@@ -99,6 +99,26 @@ def test_an_anchored_forecast_follows_a_trend():
     np.testing.assert_allclose(prepared.forecast(targets, inputs), labels, atol=1e-4)
 
 
+def test_growth_by_a_share_of_itself_is_a_trend_of_logarithms():
+    time = np.arange(40)
+    grown = (100 * 1.05**time).astype(np.float32)
+    inputs = np.stack([grown[start : start + 6, np.newaxis] for start in range(30)])
+    labels = np.stack([grown[start + 6 : start + 8, np.newaxis] for start in range(30)])
+    part = Subset(inputs, labels, tuple(map(str, range(30))))
+    made = Examples(("x",), part, part, part, "f" * 64, "made", task="forecast", modality="series")
+    prepared = preprocess.fit(Data(logarithm=True, season=3), made)
+    ready, targets = prepared.rows(part)
+    np.testing.assert_allclose(ready, np.broadcast_to(ready[:1], ready.shape), atol=1e-3)
+    np.testing.assert_allclose(prepared.forecast(targets, inputs), labels, rtol=1e-4)
+    result = forecast.evaluate(lambda x: targets[: len(x)], part, prepared, split="test")
+    repeated = np.abs(inputs[:, [3, 4]] - labels).mean()
+    assert result.figures["mean absolute error of repeating the last season"] == pytest.approx(repeated, rel=1e-5)
+
+    part.inputs[0, 0, 0] = 0.0
+    with pytest.raises(UserError, match="needs values above 0, and there is 0"):
+        preprocess.fit(Data(logarithm=True), made)
+
+
 def test_what_is_stored_with_the_model_is_read_back(tmp_path):
     prepared = preprocess.fit(Data(), examples())
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:

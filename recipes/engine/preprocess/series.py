@@ -33,6 +33,8 @@ class Series:
         anchored: whether all values, of the input and of the forecast, are counted from the last one that is seen
             (NLinear; Zeng et al. 2023, arXiv:2205.13504): a trend then goes on where it would leave the range
             of the training data.
+        logarithm: whether the logarithm is taken of all values before anything else.
+        season: steps after which a series repeats itself, for the baseline that the forecast is judged beside; 0: none.
     """
 
     steps: int
@@ -46,6 +48,8 @@ class Series:
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
     anchored: bool = False
+    logarithm: bool = False
+    season: int = 0
     modality: Modality = "series"
 
     @property
@@ -65,8 +69,17 @@ class Series:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Normalise `(batch, steps, channels)` to float32 of the same shape; padding, rows of NaN, becomes zeros."""
-        scaled = (inputs - self.anchor(inputs) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        values = self.plain(inputs)
+        scaled = (values - self.anchor(values) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
+
+    def plain(self, values: np.ndarray) -> np.ndarray:
+        """Values as the normalisation takes them: their logarithms, where that is asked.
+
+        Raises:
+            UserError: there is a value that has none.
+        """
+        return logarithms(values) if self.logarithm else values
 
     def anchor(self, inputs: np.ndarray) -> np.ndarray:
         """What is taken off all values of an example: its last ones `(batch, 1, channels)`, or nothing."""
@@ -74,9 +87,9 @@ class Series:
 
     def targets(self, labels: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """A forecast as the model gives it: `(batch, horizon, targets)` to float32 `(batch, horizon * targets)`."""
-        scaled = (labels - self.anchor(inputs) - np.array(self.target_mean, np.float32)) / np.array(
-            self.target_std, np.float32
-        )
+        scaled = (
+            self.plain(labels) - self.anchor(self.plain(inputs)) - np.array(self.target_mean, np.float32)
+        ) / np.array(self.target_std, np.float32)
         return scaled.reshape(len(labels), -1).astype(np.float32)
 
     def rows(self, subset: Subset) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +101,8 @@ class Series:
         """The inverse of `targets`: in the unit of the data."""
         shaped = outputs.reshape(len(outputs), self.horizon, len(self.target_mean))
         told = shaped * np.array(self.target_std, np.float32) + np.array(self.target_mean, np.float32)
-        return told + self.anchor(inputs)
+        told = told + self.anchor(self.plain(inputs))
+        return np.exp(told) if self.logarithm else told
 
     def open(self, what: str) -> np.ndarray:
         """Read a series as float32 `(steps, channels)`: a `.csv` with a row a step, or an `.npy`.
@@ -149,9 +163,15 @@ def fit(data: Data, examples: Examples) -> Series:
     steps, channels = examples.shape
     forecast = examples.task == "forecast"
     anchored = forecast and data.anchor and train.labels.shape[2] == channels
-    last = train.inputs[:, -1:] if anchored else np.zeros((1, 1, 1), np.float32)
-    mean, std = scale((train.inputs - last).reshape(-1, channels))
-    target_mean, target_std = scale((train.labels - last).reshape(-1, train.labels.shape[2])) if forecast else ((), ())
+    logarithm = forecast and data.logarithm
+    inputs = logarithms(train.inputs) if logarithm else train.inputs
+    last = inputs[:, -1:] if anchored else np.zeros((1, 1, 1), np.float32)
+    mean, std = scale((inputs - last).reshape(-1, channels))
+    target_mean: tuple[float, ...] = ()
+    target_std: tuple[float, ...] = ()
+    if forecast:
+        labels = logarithms(train.labels) if logarithm else train.labels
+        target_mean, target_std = scale((labels - last).reshape(-1, labels.shape[2]))
     return Series(
         steps=steps,
         channels=channels,
@@ -164,7 +184,20 @@ def fit(data: Data, examples: Examples) -> Series:
         target_mean=target_mean,
         target_std=target_std,
         anchored=anchored,
+        logarithm=logarithm,
+        season=data.season if forecast else 0,
     )
+
+
+def logarithms(values: np.ndarray) -> np.ndarray:
+    """Natural logarithms of values above 0; NaN stays.
+
+    Raises:
+        UserError: a value is 0 or less.
+    """
+    if (values <= 0).any():
+        raise UserError(f"data.logarithm needs values above 0, and there is {values[values <= 0].min():g}; turn it off")
+    return np.log(values)
 
 
 def scale(values: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

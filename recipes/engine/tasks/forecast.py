@@ -73,6 +73,10 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
         figures["mean absolute error of repeating the last value"] = float(
             np.abs(subset.inputs[:, -1:, :] - subset.labels).mean()
         )
+        season, (steps, horizon) = preprocess.season, (preprocess.steps, preprocess.horizon)
+        if 0 < season <= steps:
+            repeated = subset.inputs[:, steps - season + np.arange(horizon) % season]
+            figures["mean absolute error of repeating the last season"] = float(np.abs(repeated - subset.labels).mean())
     return Evaluation(split, len(subset), "forecast", float(np.square(outputs - targets).mean()), figures)
 
 
