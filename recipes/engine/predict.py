@@ -19,6 +19,9 @@ from recipes.engine.results import Task
 from recipes.engine.sources.images import header
 from recipes.engine.wording import many
 
+INPUTS: dict[Task, tuple[str, str]] = {"embed": ("words", "candidates"), "translate": ("source", "target")}
+"""What the models of two inputs call them."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -89,6 +92,9 @@ def lite_predict(path: Path) -> tuple[Predict, Preprocess]:
         model = compress.LiteModel(path)
     beside = path.with_name("model.keras")
     prepared = preprocess.read(beside) if beside.exists() else None
+    if isinstance(prepared, Words | Pairs):
+        names = INPUTS[prepared.task]
+        return lambda x: model.run(dict(zip(names, x, strict=True)))[model.output.name], prepared
     if prepared is not None and not isinstance(prepared, Images):
         return model.predict, prepared
     about = model.metadata
