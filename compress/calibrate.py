@@ -1,6 +1,6 @@
 """Ranges of a float model's tensors over sample data."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -46,14 +46,15 @@ def measure_ranges(
 
 
 def checked(tensor: keras.KerasTensor, batch: Any) -> np.ndarray:
-    """The batch as a float32 array, refused when it is not what `tensor`, a model's input, takes.
+    """The batch as an array of the input's dtype, floats as float32, refused when it is not what the input takes.
 
     Raises:
         CompressError: the shape differs, or it is an `(inputs, labels)` pair.
     """
     if isinstance(batch, (tuple, list)):
         raise CompressError("a calibration batch is a tuple or list; give arrays of inputs alone, without labels")
-    array = np.asarray(batch, dtype=np.float32)
+    dtype = "float32" if keras.backend.is_float_dtype(tensor.dtype) else tensor.dtype
+    array = np.asarray(batch, dtype=dtype)
     sizes = tuple(tensor.shape)[1:]
     fits = (
         array.ndim == len(sizes) + 1
@@ -63,3 +64,41 @@ def checked(tensor: keras.KerasTensor, batch: Any) -> np.ndarray:
     if not fits:
         raise CompressError(f"a calibration batch has shape {array.shape}; the model takes {tuple(tensor.shape)}")
     return array
+
+
+def by_name(model: keras.Model, batch: Any) -> dict[str, np.ndarray]:
+    """A batch as one array for each input of the model, by the input's name.
+
+    Args:
+        model: the model.
+        batch: an array; for a model of several inputs a dict by name, or a list or tuple of arrays in their order.
+
+    Raises:
+        CompressError: the inputs are not the model's.
+    """
+    names = [tensor.name for tensor in model.inputs]
+    if len(names) == 1:
+        arrays = batch if isinstance(batch, dict) else {names[0]: batch}
+    elif isinstance(batch, (list, tuple)) and len(batch) == len(names):
+        arrays = dict(zip(names, batch, strict=True))
+    elif isinstance(batch, dict):
+        arrays = batch
+    else:
+        raise CompressError(f"model {model.name!r} has the inputs {', '.join(names)}; give an array for each, by name")
+    if set(arrays) != set(names):
+        raise CompressError(f"model {model.name!r} has the inputs {', '.join(names)}; got {', '.join(arrays)}")
+    arrays = {tensor.name: checked(tensor, arrays[tensor.name]) for tensor in model.inputs}
+    if len({len(array) for array in arrays.values()}) > 1:
+        raise CompressError("the inputs of a batch differ in length")
+    return arrays
+
+
+def singly(model: keras.Model, batch: Any) -> Iterator[dict[str, np.ndarray]]:
+    """Each example of a batch by itself: for each input, by name, an array whose first axis is 1.
+
+    Raises:
+        CompressError: the batch does not fit the model.
+    """
+    arrays = by_name(model, batch)
+    for row in range(len(next(iter(arrays.values())))):
+        yield {name: array[row : row + 1] for name, array in arrays.items()}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import keras
 
 from compress import convert, flatbuffer, lite
-from compress.calibrate import checked
+from compress.calibrate import singly
 from compress.errors import CompressError
 from compress.flatbuffer import Port
 from compress.metadata import Metadata, attach
@@ -129,9 +129,7 @@ def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any
             "int8 after training needs calibration=: batches of inputs, some hundred examples in all "
             "(or train with quantize_aware, which needs none here)"
         )
-    if len(model.inputs) != 1:
-        raise CompressError(f"model {model.name!r} has {len(model.inputs)} inputs; int8 after training takes one")
-    batches = [checked(model.inputs[0], batch) for batch in calibration]
-    if not batches:
+    examples = [example for batch in calibration for example in singly(model, batch)]
+    if not examples:
         raise CompressError("calibration is empty; give a few batches of model inputs")
-    return convert.post_training(model, calibration=batches)
+    return convert.post_training(model, examples=examples)

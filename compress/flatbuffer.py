@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import flatbuffers  # type: ignore[import-untyped]
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from compress.errors import CompressError
@@ -19,7 +21,8 @@ from compress.errors import CompressError
 class Port:
     """One input or output: real value = (stored - zero_point) * scale; scale is 0 where nothing is quantized.
 
-    `shape` has the batch first; `dtype` is numpy's name (`int8`, `float32`).
+    `name` is what the file's signature calls it; `shape` has the batch first; `dtype` is numpy's name (`int8`,
+    `float32`).
     """
 
     name: str
@@ -38,12 +41,14 @@ class Contents:
         float_tensors: names of the tensors that are computed, or fed, in floating point; empty in a full-int8 file.
         inputs: what goes in.
         outputs: what comes out.
+        keeps_state: whether an operator (the LSTM) leaves its state for the next call, unless it is reset.
     """
 
     ops: dict[str, int]
     float_tensors: tuple[str, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    keeps_state: bool
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -101,6 +106,30 @@ def unpack(content: bytes, *, origin: str) -> Any:
     return model
 
 
+def inline(model: Any, content: bytes) -> None:
+    """Bring data that `content` keeps outside its flatbuffer into it: packed anew it would lose its place."""
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+
+
+def pack(model: Any, *, size: int) -> bytes:
+    """The bytes of a `schema.ModelT`; `size` is how many to expect."""
+    builder = _Builder(size)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+class _Builder(flatbuffers.Builder):
+    """Puts byte vectors on multiples of 16, as the schema asks of tensor data and the plain builder does not."""
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        if x.dtype == np.uint8:
+            self.Prep(16, x.size)
+        return super().CreateNumpyVector(x)
+
+
 def _damaged(origin: str) -> CompressError:
     return CompressError(f"{origin} is truncated or damaged: its flatbuffer cannot be read")
 
@@ -124,14 +153,32 @@ def _describe(model: Any) -> Contents:
     ops = Counter(_OPS.get(codes[operator.opcodeIndex], "CUSTOM") for operator in graph.operators)
     computed = {index for operator in graph.operators for index in operator.outputs} | set(graph.inputs)
     floats = [_text(graph.tensors[i].name) for i in sorted(computed) if _dtype(graph.tensors[i]).startswith("float")]
-    ports = [tuple(_port(graph.tensors[index]) for index in side) for side in (graph.inputs, graph.outputs)]
-    return Contents(dict(ops.most_common()), tuple(floats), *ports)
+    names = _signature_names(model)
+    inputs, outputs = (
+        tuple(_port(graph.tensors[index], names.get(index)) for index in side) for side in (graph.inputs, graph.outputs)
+    )
+    keeps_state = any(tensor.isVariable for tensor in graph.tensors)
+    return Contents(dict(ops.most_common()), tuple(floats), inputs, outputs, keeps_state)
 
 
-def input_names(content: bytes) -> list[str]:
-    """What the file's first signature calls its inputs."""
+def _signature_names(model: Any) -> dict[int, str]:
+    """What the main graph's signature calls its tensors, by their index."""
+    for signature in model.signatureDefs or []:
+        if signature.subgraphIndex == 0:
+            entries = [*(signature.inputs or []), *(signature.outputs or [])]
+            return {entry.tensorIndex: _text(entry.name) for entry in entries}
+    return {}
+
+
+def operators(content: bytes) -> set[str]:
+    """The names of the main graph's operators."""
+    return set(inspect(content).ops)
+
+
+def computed_in_loops(content: bytes) -> list[str]:
+    """Names of the tensors of all graphs but the main one: those of loops."""
     model = unpack(content, origin="the file")
-    return [_text(entry.name) for entry in model.signatureDefs[0].inputs]
+    return [_text(tensor.name) for graph in model.subgraphs[1:] for tensor in graph.tensors]
 
 
 def _text(value: bytes | None) -> str:
@@ -142,10 +189,10 @@ def _dtype(tensor: Any) -> str:
     return _TYPES[tensor.type].lower()
 
 
-def _port(tensor: Any) -> Port:
+def _port(tensor: Any, name: str | None) -> Port:
     quantization = tensor.quantization
     scaled = quantization is not None and quantization.scale is not None and len(quantization.scale)
     scale = float(quantization.scale[0]) if scaled else 0.0
     zero_point = int(quantization.zeroPoint[0]) if scaled else 0
     shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
-    return Port(_text(tensor.name), _dtype(tensor), shape, scale, zero_point)
+    return Port(name or _text(tensor.name), _dtype(tensor), shape, scale, zero_point)

@@ -1,6 +1,8 @@
 """Run a `.tflite` file."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -13,32 +15,38 @@ from compress.flatbuffer import Port
 class LiteModel:
     """A `.tflite` file in LiteRT's own interpreter (ai-edge-litert, not TensorFlow's), on one CPU thread.
 
+    Each example is answered by itself, whatever came before: the state that an LSTM leaves in the interpreter is
+    reset before it.
+
     Args:
         path: the file.
 
     Attributes:
         path: the file.
-        input: dtype, shape, scale and zero point of the input.
-        output: the same of the output.
+        inputs: name, dtype, shape, scale and zero point of each input.
+        outputs: the same of each output.
+        input: the first of the inputs.
+        output: the first of the outputs.
         metadata: what the file says of itself, or None.
 
     Raises:
-        CompressError: it is missing, no `.tflite` file, damaged, has several inputs or outputs, or does not run here.
+        CompressError: it is missing, no `.tflite` file, damaged, or does not run here.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         content = flatbuffer.load(self.path)
         contents = flatbuffer.inspect(content, origin=str(self.path))
-        if len(contents.inputs) != 1 or len(contents.outputs) != 1:
-            count = f"{len(contents.inputs)} inputs and {len(contents.outputs)} outputs"
-            raise CompressError(f"{self.path} has {count}; LiteModel runs files with one of each")
-        (self.input,), (self.output,) = contents.inputs, contents.outputs
+        self.inputs, self.outputs = contents.inputs, contents.outputs
+        self.input, self.output = self.inputs[0], self.outputs[0]
         self.metadata = metadata.read(content)
+        self._keeps_state = contents.keeps_state
         self._interpreter, ins, outs = try_out(content, origin=str(self.path))
-        self._in, self._out = ins[0]["index"], outs[0]["index"]
-        if tuple(ins[0]["shape"]) != self.input.shape or tuple(outs[0]["shape"]) != self.output.shape:
-            raise CompressError(f"{self.path} is damaged: its input or output has another size when it runs")
+        for details, ports in ((ins, self.inputs), (outs, self.outputs)):
+            if [tuple(detail["shape"]) for detail in details] != [port.shape for port in ports]:
+                raise CompressError(f"{self.path} is damaged: its input or output has another size when it runs")
+        self._ins = {port.name: detail["index"] for port, detail in zip(self.inputs, ins, strict=True)}
+        self._outs = {port.name: detail["index"] for port, detail in zip(self.outputs, outs, strict=True)}
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -51,35 +59,70 @@ class LiteModel:
         return self.metadata.labels if self.metadata else ()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Real-valued answers to real-valued inputs, whatever the file stores.
+        """Real-valued answers to real-valued inputs, or to tokens, whatever the file stores.
 
         Args:
-            x: `(batch, …)` floats, normalised as in training.
+            x: `(batch, …)` floats, normalised as in training; whole numbers where the input is of tokens.
 
         Returns:
             float32 `(batch, outputs)`.
 
         Raises:
-            CompressError: the shape is not the file's.
+            CompressError: the shape is not the file's, or it has several inputs or outputs.
         """
-        return dequantize(self.predict_raw(quantize(np.asarray(x, np.float32), self.input)), self.output)
+        return dequantize(self.predict_raw(quantize(np.asarray(x), self.input)), self.output)
 
     def predict_raw(self, x: np.ndarray) -> np.ndarray:
         """The stored numbers in and out: for a full-integer file, int8 `(batch, …)` → int8 `(batch, outputs)`.
 
         Raises:
-            CompressError: shape or dtype is not the file's.
+            CompressError: shape or dtype is not the file's, or it has several inputs or outputs.
         """
-        x = np.asarray(x)
-        if x.shape[1:] != self.input.shape[1:] or x.dtype != self.input.dtype:
-            wants = f"{self.input.dtype} (batch, {', '.join(map(str, self.input.shape[1:]))})"
-            raise CompressError(f"{self.path.name} takes {wants}; got {x.dtype} {x.shape}")
-        out = np.empty((len(x), *self.output.shape[1:]), self.output.dtype)
-        for row, example in enumerate(x):
-            self._interpreter.set_tensor(self._in, example[np.newaxis])
+        if len(self.inputs) != 1 or len(self.outputs) != 1:
+            count = f"{len(self.inputs)} inputs and {len(self.outputs)} outputs"
+            raise CompressError(f"{self.path} has {count}; ask it with `run`, by name")
+        return self._run({self.input.name: np.asarray(x)})[self.output.name]
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """As `predict`, for a file of several inputs or outputs.
+
+        Args:
+            inputs: for each input, by its name, an array `(batch, …)`.
+
+        Returns:
+            For each output, by its name, float32 `(batch, …)`.
+
+        Raises:
+            CompressError: names or shapes are not the file's.
+        """
+        ports = {port.name: port for port in self.inputs}
+        if set(inputs) != set(ports):
+            raise CompressError(
+                f"{self.path.name} has the inputs {', '.join(ports)}; got {', '.join(inputs) or 'none'}"
+            )
+        answers = self._run({name: quantize(np.asarray(x), ports[name]) for name, x in inputs.items()})
+        return {port.name: dequantize(answers[port.name], port) for port in self.outputs}
+
+    def _run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Stored numbers in and out, example by example."""
+        for port in self.inputs:
+            x = inputs[port.name]
+            if x.shape[1:] != port.shape[1:] or x.dtype != port.dtype:
+                wants = f"{port.dtype} ({', '.join(map(str, ('batch', *port.shape[1:])))})"
+                raise CompressError(f"{self.path.name} takes {wants}; got {x.dtype} {x.shape}")
+        count = min(map(len, inputs.values()))
+        if any(len(x) != count for x in inputs.values()):
+            raise CompressError(f"the inputs of {self.path.name} differ in length")
+        outputs = {port.name: np.empty((count, *port.shape[1:]), port.dtype) for port in self.outputs}
+        for row in range(count):
+            if self._keeps_state:
+                self._interpreter.reset_all_variables()
+            for name, x in inputs.items():
+                self._interpreter.set_tensor(self._ins[name], x[row : row + 1])
             self._interpreter.invoke()
-            out[row] = self._interpreter.get_tensor(self._out)[0]
-        return out
+            for name, out in outputs.items():
+                out[row] = self._interpreter.get_tensor(self._outs[name])[0]
+        return outputs
 
     def invoke(self) -> None:
         """Run once on whatever is in the input, for timing."""
@@ -105,16 +148,16 @@ def try_out(content: bytes, *, origin: str) -> tuple[Interpreter, list[dict], li
 
 
 def quantize(x: np.ndarray, port: Port) -> np.ndarray:
-    """Real values as a port stores them: rounded to steps, clipped to the integer range; floats pass."""
-    if port.dtype.startswith("float"):
+    """Real values as a port stores them: rounded to steps, clipped to the integer range; floats and tokens pass."""
+    if port.dtype.startswith("float") or not port.scale:
         return x.astype(port.dtype)
     ends = np.iinfo(port.dtype)
-    steps = np.rint(x / np.float32(port.scale)) + port.zero_point
+    steps = np.rint(x.astype(np.float32) / np.float32(port.scale)) + port.zero_point
     return np.clip(steps, ends.min, ends.max).astype(port.dtype)
 
 
 def dequantize(x: np.ndarray, port: Port) -> np.ndarray:
     """Stored values as float32 real values."""
-    if port.dtype.startswith("float"):
+    if port.dtype.startswith("float") or not port.scale:
         return x.astype(np.float32)
     return (x.astype(np.float32) - port.zero_point) * np.float32(port.scale)

@@ -17,7 +17,7 @@ from flatbuffers import number_types as N
 from flatbuffers.table import Table  # type: ignore[import-untyped]
 
 from compress.errors import CompressError
-from compress.flatbuffer import unpack
+from compress.flatbuffer import inline, pack, unpack
 
 _ENTRY = b"TFLITE_METADATA"
 _LABELS = "labels.txt"
@@ -55,10 +55,7 @@ class Metadata:
 def attach(content: bytes, metadata: Metadata) -> bytes:
     """The `.tflite` bytes with `metadata` written in, replacing what was there."""
     model = unpack(content, origin="the model")
-    for buffer in model.buffers:  # data kept outside the flatbuffer would lose its place
-        if buffer.offset > 1:
-            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-            buffer.offset = buffer.size = 0
+    inline(model, content)
     graph = model.subgraphs[0]
     shape = [int(size) for size in graph.tensors[graph.inputs[0]].shape]
     entry = next((entry for entry in model.metadata or [] if entry.name == _ENTRY), None)
@@ -70,24 +67,13 @@ def attach(content: bytes, metadata: Metadata) -> bytes:
     model.buffers[entry.buffer].data = np.frombuffer(
         _pack(metadata, shape, len(graph.inputs), len(graph.outputs)), np.uint8
     )
-    builder = _Builder(len(content))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     out = io.BytesIO()
-    out.write(bytes(builder.Output()))
+    out.write(pack(model, size=len(content)))
     if metadata.labels:
         # Stored, not deflated: the C++ reader of these archives maps the file and does not inflate.
         with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
             archive.writestr(zipfile.ZipInfo(_LABELS), "\n".join(metadata.labels))
     return out.getvalue()
-
-
-class _Builder(flatbuffers.Builder):
-    """Puts byte vectors on multiples of 16, as the schema asks of tensor data and the plain builder does not."""
-
-    def CreateNumpyVector(self, x: np.ndarray) -> int:
-        if x.dtype == np.uint8:
-            self.Prep(16, x.size)
-        return super().CreateNumpyVector(x)
 
 
 def read(content: bytes) -> Metadata | None:

@@ -24,7 +24,8 @@ class Verification:
 
     Attributes:
         samples: examples compared.
-        agreement: share of them with the same highest output, 0-1.
+        agreement: share of them (of each step or pixel, where each has an answer) with the same highest output, 0-1;
+            None where the outputs are no classes.
         max_difference: largest difference of any output, in the output's own unit.
         mean_difference: mean of those differences.
         keras_score: `measure` of the Keras model's outputs.
@@ -38,7 +39,7 @@ class Verification:
     """
 
     samples: int
-    agreement: float
+    agreement: float | None
     max_difference: float
     mean_difference: float
     keras_score: float
@@ -62,32 +63,45 @@ def verify(
     batches: Iterable[tuple[Any, Any]],
     *,
     measure: Measure | None = None,
+    classes: bool = True,
 ) -> Verification:
     """Run the file and the model on the same examples and compare.
 
     Args:
         file: an `Artifact`, or the path of a `.tflite` file.
         model: the Keras model that the file should equal, quantization-aware or float.
-        batches: pairs `(x, y)`: inputs `(batch, …)` as floats and integer labels `(batch,)`.
+        batches: pairs `(x, y)`: inputs `(batch, …)`, of a model with several a list in their order or a dict by name,
+            and labels `(batch, …)`.
         measure: score of outputs against labels, over all examples at once; accuracy unless given.
+        classes: whether the last axis of the output is scores of classes (or tokens), of which the highest is the
+            answer. Not so for a forecast: then `agreement` is None.
 
     Raises:
         CompressError: no example came, the file does not run, file and model do not fit each other or the examples,
-            or an output is NaN.
+            the model has several outputs, or an output is NaN.
     """
     path = file.path if isinstance(file, Artifact) else Path(file)
     lite = LiteModel(path)
+    names = [tensor.name for tensor in model.inputs]
+    if len(names) == 1 and len(lite.inputs) == 1:
+        names = [lite.input.name]
+    if len(lite.outputs) != 1 or {port.name for port in lite.inputs} != set(names):
+        raise CompressError(
+            f"{path.name} reads {', '.join(port.name for port in lite.inputs)} and has {len(lite.outputs)} outputs, "
+            f"model {model.name!r} reads {', '.join(names)}; they must be the same inputs, and one output"
+        )
     ours, theirs, labels, first = [], [], [], None
     for x, y in batches:
-        x = np.asarray(x, np.float32)
-        if not len(x):
+        inputs = _by_name(x, names)
+        if not len(inputs[names[0]]):
             continue
-        first = x[:1] if first is None else first
-        theirs.append(lite.predict(x))
-        ours.append(np.asarray(model.predict_on_batch(x), np.float32))
+        first = {name: array[:1] for name, array in inputs.items()} if first is None else first
+        theirs.append(lite.run(inputs)[lite.output.name])
+        arrays = [inputs[name] for name in names]
+        ours.append(np.asarray(model.predict_on_batch(arrays[0] if len(names) == 1 else arrays), np.float32))
         labels.append(np.asarray(y))
-        if len(labels[-1]) != len(x):
-            raise CompressError(f"a batch has {len(x)} inputs and {len(labels[-1])} labels")
+        if len(labels[-1]) != len(arrays[0]):
+            raise CompressError(f"a batch has {len(arrays[0])} inputs and {len(labels[-1])} labels")
         if ours[-1].shape != theirs[-1].shape:
             raise CompressError(
                 f"{path.name} answers with shape {theirs[-1].shape}, model {model.name!r} with {ours[-1].shape}; "
@@ -105,7 +119,7 @@ def verify(
     inside = flatbuffer.inspect(content, origin=str(path))
     return Verification(
         samples=len(a),
-        agreement=float(np.mean(np.argmax(a, axis=-1) == np.argmax(b, axis=-1))),
+        agreement=float(np.mean(np.argmax(a, axis=-1) == np.argmax(b, axis=-1))) if classes else None,
         max_difference=float(difference.max()),
         mean_difference=float(difference.mean()),
         keras_score=keras_score,
@@ -119,9 +133,15 @@ def verify(
     )
 
 
-def _latency(lite: LiteModel, example: np.ndarray) -> float:
+def _by_name(x: Any, names: list[str]) -> dict[str, np.ndarray]:
+    if not isinstance(x, dict):
+        x = dict(zip(names, x if len(names) > 1 else [x], strict=True))
+    return {name: np.asarray(x[name]) for name in names}
+
+
+def _latency(lite: LiteModel, example: dict[str, np.ndarray]) -> float:
     """Median milliseconds of a run after warm-up, from at most 50 runs or half a second."""
-    lite.predict(example)
+    lite.run(example)
     for _ in range(3):
         lite.invoke()
     times: list[float] = []

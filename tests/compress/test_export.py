@@ -187,8 +187,11 @@ def test_several_outputs(rng, tmp_path):
     assert set(small.output) == {"a", "b"}
     artifact = compress.export(small, tmp_path / "m.tflite")
     assert artifact.float_tensors == ()
+    x = rng.normal(size=(3, 6)).astype(np.float32)
+    for name, answers in compress.LiteModel(artifact.path).run({artifact.input.name: x}).items():
+        np.testing.assert_allclose(answers, small(x)[name], atol=0.1)
     with pytest.raises(compress.CompressError, match="1 inputs and 2 outputs"):
-        compress.LiteModel(artifact.path)
+        compress.LiteModel(artifact.path).predict(x)
 
 
 def test_artifact_describes_the_file(plain, tmp_path):

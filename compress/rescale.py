@@ -1,0 +1,76 @@
+"""Two repairs of the converter's int8 LSTM: the scales of what it puts out and of its cell state.
+
+The kernel of UNIDIRECTIONAL_SEQUENCE_LSTM rounds its hidden state by the operator's fifth intermediate tensor
+(`lstm_eval.cc`, effective_hidden_scale), and feeds it back and puts it out as it is; so the output and the variable
+tensor that keeps it must have that very scale. The converter of TensorFlow 2.21 gives the output whatever scale the
+operators behind it want (a concatenation wants one for all its inputs), and the file then computes something else.
+
+The kernel's tanh of the cell state knows the scales from 2^-15 to 2^-9 (`PortableApplyTanh`: 0 to 6 integer bits); at
+any other it writes nothing. The converter gives a cell state that stays below 1/2 a finer one.
+"""
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from compress import flatbuffer
+
+_HIDDEN = 4  # of the intermediate tensors
+_OUTPUT_STATE, _CELL_STATE = 18, 19  # of the inputs, of which some are left out in the file
+_QUANTIZE = schema.BuiltinOperator.QUANTIZE
+
+
+def mend(content: bytes) -> bytes:
+    """The file with each int8 LSTM's output on its own scale, brought to the wanted one by a QUANTIZE operator."""
+    model = flatbuffer.unpack(content, origin="the converted file")
+    flatbuffer.inline(model, content)
+    graph = model.subgraphs[0]
+    operators = []
+    for operator in graph.operators:
+        operators.append(operator)
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if code != schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM or operator.intermediates is None:
+            continue
+        output, hidden = graph.tensors[operator.outputs[0]], graph.tensors[operator.intermediates[_HIDDEN]]
+        if output.type != schema.TensorType.INT8:
+            continue
+        cell = graph.tensors[operator.inputs[_CELL_STATE]].quantization
+        cell.scale = np.clip(cell.scale, 2.0**-15, 2.0**-9)
+        state = graph.tensors[operator.inputs[_OUTPUT_STATE]]
+        state.quantization = hidden.quantization
+        if _scale(output) != _scale(hidden):
+            operators.append(_requantized(model, operator, hidden.quantization))
+    graph.operators = operators
+    return flatbuffer.pack(model, size=len(content))
+
+
+def _scale(tensor: Any) -> tuple[float, int]:
+    return float(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
+
+
+def _requantized(model: Any, operator: Any, quantization: Any) -> Any:
+    """Let `operator` put out a new tensor of this quantization; the operator that makes the old one of it."""
+    graph = model.subgraphs[0]
+    wanted = operator.outputs[0]
+    before, fresh = graph.tensors[wanted], schema.TensorT()
+    fresh.name, fresh.shape, fresh.type = before.name + b"_hidden", before.shape, before.type
+    fresh.shapeSignature, fresh.buffer, fresh.quantization = before.shapeSignature, 0, quantization
+    graph.tensors.append(fresh)
+    operator.outputs = [len(graph.tensors) - 1]
+    quantize = schema.OperatorT()
+    quantize.opcodeIndex = _code(model)
+    quantize.inputs, quantize.outputs = operator.outputs, [wanted]
+    return quantize
+
+
+def _code(model: Any) -> int:
+    """The index of QUANTIZE among the model's operator codes; it joins them where it is not there."""
+    for index, code in enumerate(model.operatorCodes):
+        if code.builtinCode == _QUANTIZE:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = _QUANTIZE
+    code.version = 1
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
