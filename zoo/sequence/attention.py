@@ -202,6 +202,6 @@ def attention(model: keras.Model, inputs: Any) -> dict[str, np.ndarray]:
         raise ZooError(f"{model.name} has no layers of attention")
     # Queries, keys, values, and what is no padding.
     reads = [keras.tree.flatten(layer.input) for layer in layers]
-    found = keras.Model(model.inputs, reads)(inputs, training=False)
+    found = keras.Model(model.input, reads)(inputs, training=False)
     weights = (layer.attention(*some[:2], *some[3:]) for layer, some in zip(layers, found, strict=True))
     return {layer.name: keras.ops.convert_to_numpy(w) for layer, w in zip(layers, weights, strict=True)}

@@ -158,7 +158,7 @@ def embedder(model: keras.Model) -> keras.Model:
     if not isinstance(head, keras.layers.Dense) or len(head.input.shape) != 2:
         raise ZooError(f"{model.name} has no head that reads a vector; take a classifier of the zoo, such as minilm_l6")
     vector = keras.layers.UnitNormalization(axis=-1, name="vector")(head.input)
-    return keras.Model(model.inputs, vector, name=f"{model.name}_embedder")
+    return keras.Model(model.input, vector, name=f"{model.name}_embedder")
 
 
 @keras.saving.register_keras_serializable(package="edgezoo")

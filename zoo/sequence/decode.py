@@ -4,6 +4,7 @@ The graph of a built model is rewritten; the weights are shared.
 """
 
 import itertools
+import weakref
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,19 +43,22 @@ class Stepped:
 
 
 def stepped(model: keras.Model) -> Stepped:
-    """A model of `zoo.build`, or one that was loaded, made to run token by token.
+    """A model of `zoo.build`, or one that was loaded, made to run token by token; the same each time for one model.
 
     Raises:
         ZooError: it does not tell the next token at each step, or looks at what comes later.
     """
-    _require(model)
-    walk = _Walk(model)
-    step = walk.model()
-    return Stepped(
-        step=step,
-        fill=_memory(model, walk.cached, "fill") if walk.cached and not walk.crossed else None,
-        encode=_memory(model, walk.crossed, "encode") if walk.crossed else None,
-    )
+    if model not in _MADE:
+        _require(model)
+        walk = _Walk(model)
+        step = walk.model()
+        fill = _memory(model, walk.cached, "fill") if walk.cached and not walk.crossed else None
+        _MADE[model] = Stepped(step, fill, _memory(model, walk.crossed, "encode") if walk.crossed else None)
+    return _MADE[model]
+
+
+_MADE: weakref.WeakKeyDictionary[keras.Model, Stepped] = weakref.WeakKeyDictionary()
+"""What was made, as long as its model is there: compiling takes longer than a short text."""
 
 
 def _require(model: keras.Model) -> None:
