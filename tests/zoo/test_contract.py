@@ -22,6 +22,7 @@ RESNET = "by hand from section 4.2 of the paper, see test_resnet"
 UNET = "by hand, see test_unet"
 DL4TSC = "github.com/hfawaz/dl-4-tsc, count_params with moving statistics"
 RECURRENT = "by hand from the paper's own number, see test_recurrent"
+HUGGING_FACE = "Hugging Face transformers, num_parameters; BERT with its classifier of two classes"
 TENSORFLOW = "TensorFlow's tutorial, Text generation with an RNN"
 
 # Parameters at the paper's input and classes, and who says so. With moving statistics where the source counts them,
@@ -29,14 +30,24 @@ TENSORFLOW = "TensorFlow's tutorial, Text generation with an RNN"
 PUBLISHED = {
     "alexnet": (60_965_224, "by hand from figure 2, see test_alexnet"),
     "alexnet_one_tower": (61_100_840, TORCH),
+    "bert_base": (109_483_778, HUGGING_FACE),
+    "bert_medium": (41_374_210, HUGGING_FACE),
+    "bert_mini": (11_171_074, HUGGING_FACE),
+    "bert_small": (28_764_674, HUGGING_FACE),
+    "bert_tiny": (4_386_178, HUGGING_FACE),
     "char_gru": (4_021_569, TENSORFLOW),
     "char_lstm": (242_945, "by hand from char-rnn's layers, see test_recurrent_lm"),
+    "char_transformer": (809_856, "by hand from nanoGPT's numbers: 65 and 64 vectors, 4 blocks, all with biases"),
     "efficientnet_lite0": (4_652_008, "keras-hub, efficientnet_lite0_ra_imagenet"),
     "efficientnet_lite1": (5.42, TIMM),
     "efficientnet_lite2": (6.09, TIMM),
     "efficientnet_lite3": (8.20, TIMM),
     "efficientnet_lite4": (13.0, TIMM),
     "fcn": (265_986, DL4TSC),
+    "gpt2": (124_439_808, HUGGING_FACE),
+    "gpt2_large": (774_030_080, HUGGING_FACE),
+    "gpt2_medium": (354_823_168, HUGGING_FACE),
+    "gpt2_xl": (1_557_611_200, HUGGING_FACE),
     "gru": (171_849, RECURRENT),
     "gru_bidirectional": (343_688, RECURRENT),
     "gru_small": (9_854, RECURRENT),
@@ -52,6 +63,7 @@ PUBLISHED = {
     "lstm_small": (8_578, RECURRENT),
     "lstm_stacked": (3.8, "Graves et al. 2013, table 1"),
     "lstm_stacked_bidirectional": (3.8, "Graves et al. 2013, table 1"),
+    "minilm_l6": (22_713_216 - 384 * 385 + 2 * 385, HUGGING_FACE + "; without its pooler"),
     "mlperf_autoencoder": (269_992, MLPERF),
     "mlperf_ds_cnn": (24_908, MLPERF),
     "mlperf_mobilenet_v1": (221_794, MLPERF),
@@ -86,6 +98,17 @@ PUBLISHED = {
     "resnet50v2": (25_613_800, KERAS),
     "resnet101v2": (44_675_560, KERAS),
     "resnet152v2": (60_380_648, KERAS),
+    "transformer": (37_000 * 512 + 18_914_304 + 1_026, "by hand: the tokens, 6 blocks of table 3, two classes"),
+    "transformer_small": (
+        1_664 + 4 * 198_272 + 256 + 1_161,
+        "by hand, as transformer, with a stem and a norm at the end",
+    ),
+    "transformer_tiny": (832 + 2 * 33_472 + 128 + 585, "by hand, as transformer, with a stem and a norm at the end"),
+    "translator": (37_000 * 512 + 18_914_304 + 25_224_192, "by hand: the tokens once, 6 blocks each; table 3 has 65 M"),
+    "translator_tiny": (
+        8_000 * 128 + 264_960 + 397_568 + 512,
+        "by hand, as translator, with the two norms before the end",
+    ),
     "unet": (31_030_658, UNET),
     "unet_mobilenet_v2": (5_558_994, UNET),
     "unet_resnet18": (14_222_866, UNET),
@@ -107,6 +130,8 @@ SIZES = {
     "ds_cnn": ((20, 8, 1), (49, 10, 2)),
     "inception_resnet_v2": ((75, 75, 3), (80, 99, 1)),
     "inception_v3": ((75, 75, 3), (80, 99, 1)),
+    "translator": ((8, 6), (5, 9)),
+    "translator_tiny": ((8, 6), (5, 9)),
     "unet": ((32, 32, 3), (64, 96, 1)),
     "word2vec_cbow": ((4, 6), (8, 3)),
     "word2vec_skipgram": ((1, 6), (1, 3)),
@@ -116,7 +141,11 @@ USUAL = {3: ((32, 32, 3), (40, 72, 1)), 2: ((24, 3), (40, 1)), 1: ((12,), (20,))
 # What is made smaller where a model is trained: a narrow network says as much here.
 SMALL = {
     "alexnet": {"fc": (16, 16)},
+    "bert": {"vocabulary": 110, "width": 16, "depth": 2, "heads": 2, "hidden": 16},
+    "gpt2": {"vocabulary": 20, "width": 16, "depth": 2, "heads": 2, "hidden": 16},
     "recurrent_lm": {"width": 16},
+    "transformer": {"width": 16, "depth": 2, "heads": 2, "hidden": 16},
+    "translator": {"vocabulary": 20, "width": 16, "depth": 2, "heads": 2, "hidden": 16},
     "vgg": {"fc": (16, 16)},
     "word2vec": {"vocabulary": 20, "width": 8},
 }
