@@ -108,11 +108,15 @@ def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "
             metadata=stages.metadata(recipe, prepared, summary=runs.read_manifest(folder)["summary"]),
         )
         checked = compress.verify(
-            artifact, model, stages.batches(examples.test, prepared), measure=TASKS[prepared.task].measure
+            artifact,
+            model,
+            stages.batches(examples.test, prepared),
+            measure=TASKS[prepared.task].measure,
+            classes=prepared.task != "forecast",
         )
     compared = "the pixels of " if prepared.task == "segment" else ""
+    same = "" if checked.agreement is None else f"agrees with {trained.name} on {checked.agreement:.2%} of {compared}"
     console.print(
         f"{path}: {artifact.bytes / 1024:.1f} KiB, test {LABELS[MEASURES[prepared.task]]} {checked.lite_score:.2%}, "
-        f"agrees with {trained.name} on {checked.agreement:.2%} of {compared}{checked.samples} test examples, "
-        f"{checked.latency_ms:.3f} ms"
+        f"{same}{checked.samples} test examples, {checked.latency_ms:.3f} ms"
     )

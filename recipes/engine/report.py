@@ -38,8 +38,8 @@ class Facts:
         lite: the exported file: `name`, `sha256`, `quantize`, `bytes`, `gzip_bytes`, `float_bytes` (the float32
             .tflite), `latency_ms`, `float_latency_ms` (or None), the score (`accuracy`, …: the file on test data),
             `float_accuracy`, `agreement` (share of test examples, for masks of their pixels, with the answer of the
-            Keras model it was made from), `samples`, `ops` (operator → count), `float_tensors` (names), `input_dtype`,
-            `output_dtype`; None where nothing was exported.
+            Keras model it was made from; None of forecasts), `samples`, `ops` (operator → count), `float_tensors`
+            (names), `input_dtype`, `output_dtype`; None where nothing was exported.
         gate: `passed`, `reasons` (why not) and `rules`.
         parameters: of the float model.
         macs: multiply-accumulates of one example, where known.

@@ -27,7 +27,10 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
     if lite is None:
         return [(heading, scores), (lost, loss)]
     gap = [none] * (len(models) - 1)
-    compared = {"classify": f"of {lite['samples']}", "segment": "of the pixels"}.get(test.task, "of the tokens")
+    compared = {"classify": f"of {lite['samples']}", "segment": "of the pixels", "embed": "of the contexts"}.get(
+        test.task, "of the tokens"
+    )
+    same = ("", "") if lite["agreement"] is None else (percent(lite["agreement"]), compared)
     slow = lite["float_latency_ms"]
     islands = lite["float_tensors"]
     names = ", ".join(islands[:6]) + (" …" if len(islands) > 6 else "")
@@ -37,7 +40,7 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
     return [
         (heading, [*scores, _score(test, thing, lite=lite)]),
         (lost, [*loss, none]),
-        ("Same answer as its Keras model", [none, *gap, (percent(lite["agreement"]), compared)]),
+        *([] if lite["agreement"] is None else [("Same answer as its Keras model", [none, *gap, same])]),
         ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), smaller)]),
         ("File, gzipped", [none, *gap, (size(lite["gzip_bytes"]), "")]),
         (

@@ -198,7 +198,7 @@ def ship(
 ) -> Shipped:
     """Export the file for the device and its float32 twin; run both on the test split beside their Keras models."""
     console.print(f"export {recipe.export.quantize} and verify on {len(examples.test)} test examples …")
-    about = metadata(recipe, prepared, summary=summary)
+    about, classes = metadata(recipe, prepared, summary=summary), examples.task != "forecast"
     numbers = math.prod(model.output_shape[1:])
     tests, measure = list(batches(examples.test, prepared, numbers=numbers)), TASKS[examples.task].measure
     with quiet():
@@ -216,9 +216,9 @@ def ship(
             compress.export(prepared.frontend, folder / "frontend.tflite", quantize="none")
         return Shipped(
             artifact=artifact,
-            verification=compress.verify(artifact, small, tests, measure=measure),
+            verification=compress.verify(artifact, small, tests, measure=measure, classes=classes),
             float_artifact=float_artifact,
-            float_verification=compress.verify(float_artifact, model, tests, measure=measure),
+            float_verification=compress.verify(float_artifact, model, tests, measure=measure, classes=classes),
         )
 
 

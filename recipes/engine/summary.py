@@ -24,7 +24,7 @@ def print_outcome(facts: Facts, page: Path) -> None:
         f"{lite[measure]:.2%}",
         _size(lite["bytes"]),
         _time(lite["latency_ms"]),
-        f"{lite['agreement']:.2%}",
+        "" if lite["agreement"] is None else f"{lite['agreement']:.2%}",
     )
     console.print(table)
     if facts.gate["passed"]:
