@@ -10,12 +10,14 @@ from compress.flatbuffer import Port
 from compress.lite import LiteModel
 from compress.metadata import Metadata
 from compress.quantize import Report, quantize_aware, report, strip
+from compress.stream import LiteStream, streaming
 from compress.verify import Verification, accuracy, verify
 
 __all__ = [
     "Artifact",
     "CompressError",
     "LiteModel",
+    "LiteStream",
     "Metadata",
     "Port",
     "Report",
@@ -24,6 +26,7 @@ __all__ = [
     "export",
     "quantize_aware",
     "report",
+    "streaming",
     "strip",
     "verify",
 ]

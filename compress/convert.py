@@ -15,7 +15,7 @@ from compress.errors import CompressError
 from compress.recurrent import LSTM, Forms, answer
 from compress.rescale import mend
 
-_SIGNATURE = "serve"
+SIGNATURE = "serve"
 _FORMS = Forms()
 
 
@@ -124,7 +124,7 @@ def _extremes(content: bytes, examples: list[Example], recipes: Any) -> Any:
     looped = "WHILE" in flatbuffer.operators(content)
     mode = modes.CALIBRATION_PROFILER_BASED if looped else modes.CALIBRATION_PRESERVE_ALL_TENSORS
     calibrator = Calibrator(content, num_threads=1, mode=mode, qsv_update_func=min_max_update)
-    calibrator.calibrate({_SIGNATURE: examples}, recipes)
+    calibrator.calibrate({SIGNATURE: examples}, recipes)
     return calibrator.get_model_qsvs()
 
 
@@ -146,7 +146,7 @@ def _converter_post_training(model: keras.Model, examples: list[Example], forms:
 
     def settings(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ((_Fresh(_SIGNATURE), example) for example in examples)
+        converter.representative_dataset = lambda: ((_Fresh(SIGNATURE), example) for example in examples)
         converter.inference_input_type = converter.inference_output_type = tf.int8
 
     return mend(_convert(model, settings, forms))
@@ -164,10 +164,10 @@ def _convert(model: keras.Model, settings: Any, forms: Forms = _FORMS) -> bytes:
     specs = [_spec(model, tensor) for tensor in model.inputs]
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint(_SIGNATURE, lambda *inputs: answer(model, list(inputs), forms), input_signature=specs)
+    archive.add_endpoint(SIGNATURE, lambda *inputs: answer(model, list(inputs), forms), input_signature=specs)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         settings(converter)
         try:
             return bytes(converter.convert())

@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,10 +12,13 @@ import keras
 
 from compress import convert, flatbuffer, lite
 from compress.calibrate import singly
+from compress.convert import SIGNATURE as MAIN
 from compress.errors import CompressError
 from compress.flatbuffer import Port
+from compress.merge import merge
 from compress.metadata import Metadata, attach
 from compress.quantize import is_quantize_aware, strip
+from compress.stream import STREAM, streaming
 from compress.trace import float32
 
 Quantize = Literal["int8", "float16", "dynamic", "none"]
@@ -55,6 +58,8 @@ def export(
     quantize: Quantize = "int8",
     calibration: Iterable[Any] | None = None,
     metadata: Metadata | None = None,
+    stream_steps: int = 0,
+    signatures: Mapping[str, keras.Model] | None = None,
 ) -> Artifact:
     """Write `model` as a `.tflite` file for one example a call, and run it once before it gets its name.
 
@@ -69,6 +74,10 @@ def export(
             `dynamic`: int8 weights, activations rounded as they come. `none`: float32.
         calibration: for `int8` after training: batches of inputs, `(batch, …)` floats, some hundred examples in all.
         metadata: labels and normalisation to write into the file.
+        stream_steps: above 0, the file has a second signature, `stream`, that takes so many steps of the series and
+            the states of all recurrent layers and gives the new states: see `streaming` and `LiteStream`.
+        signatures: further models to write into the file, by name, such as one that reads a token and a cache. They
+            and the stream take and give floats; with `int8` their weights are int8 as with `dynamic`.
 
     Raises:
         CompressError: something above is not met, or the file that came out does not run.
@@ -78,7 +87,13 @@ def export(
     path = Path(path)
     if not path.parent.is_dir():
         raise CompressError(f"{path.parent} is no folder, so {path.name} cannot be written there")
+    more = dict(signatures or {})
+    if stream_steps:
+        more[STREAM] = streaming(strip(model) if is_quantize_aware(model) else model, steps=stream_steps)
+    if MAIN in more:
+        raise CompressError(f"signature {MAIN!r} is the model's own; call the other one something else")
     content = _converted(model, quantize, calibration)
+    content = merge(content, {name: _floating(each, quantize) for name, each in more.items()})
     if metadata is not None:
         content = attach(content, metadata)
     lite.try_out(content, origin=f"the file exported from {model.name!r}")
@@ -112,6 +127,14 @@ def describe(path: str | Path, *, quantize: str) -> Artifact:
         input=inside.inputs[0],
         output=inside.outputs[0],
     )
+
+
+def _floating(model: keras.Model, quantize: Quantize) -> bytes:
+    """A further signature: floats in and out."""
+    model = float32(model)
+    if quantize == "none":
+        return convert.to_float(model)
+    return convert.light(model, recipe="dynamic" if quantize == "int8" else quantize)
 
 
 def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any] | None) -> bytes:

@@ -134,40 +134,45 @@ def _damaged(origin: str) -> CompressError:
     return CompressError(f"{origin} is truncated or damaged: its flatbuffer cannot be read")
 
 
-def inspect(content: bytes, *, origin: str = "the file") -> Contents:
-    """Read a `.tflite` file's main graph.
+def inspect(content: bytes, *, origin: str = "the file", signature: str | None = None) -> Contents:
+    """Read a `.tflite` file's main graph, or that of another signature.
 
     Raises:
-        CompressError: it is truncated or damaged.
+        CompressError: it is truncated or damaged, or has no such signature.
     """
     model = unpack(content, origin=origin)
+    known = {_text(entry.signatureKey): entry for entry in model.signatureDefs or []}
+    if signature is None:
+        entry = next((entry for entry in known.values() if entry.subgraphIndex == 0), None)
+    elif signature in known:
+        entry = known[signature]
+    else:
+        raise CompressError(f"{origin} has no signature {signature!r}; it has {', '.join(known) or 'none'}")
     try:
-        return _describe(model)
+        return _describe(model, entry, named=signature is not None)
     except _DAMAGE:
         raise _damaged(origin) from None
 
 
-def _describe(model: Any) -> Contents:
-    graph = model.subgraphs[0]
+def _describe(model: Any, signature: Any, *, named: bool) -> Contents:
+    """Of the graph of a signature; ports in the order of the graph, or, `named`, in that of the signature."""
+    graph = model.subgraphs[0 if signature is None else signature.subgraphIndex]
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     ops = Counter(_OPS.get(codes[operator.opcodeIndex], "CUSTOM") for operator in graph.operators)
     computed = {index for operator in graph.operators for index in operator.outputs} | set(graph.inputs)
     floats = [_text(graph.tensors[i].name) for i in sorted(computed) if _dtype(graph.tensors[i]).startswith("float")]
-    names = _signature_names(model)
-    inputs, outputs = (
-        tuple(_port(graph.tensors[index], names.get(index)) for index in side) for side in (graph.inputs, graph.outputs)
-    )
+    sides: list[tuple[Port, ...]] = []
+    for indices, entries in (
+        (graph.inputs, signature.inputs if signature else None),
+        (graph.outputs, signature.outputs if signature else None),
+    ):
+        names = {entry.tensorIndex: _text(entry.name) for entry in entries or []}
+        pairs = [(entry.tensorIndex, _text(entry.name)) for entry in entries or []]
+        if not named:
+            pairs = [(index, names.get(index) or _text(graph.tensors[index].name)) for index in indices]
+        sides.append(tuple(_port(graph.tensors[index], name) for index, name in pairs))
     keeps_state = any(tensor.isVariable for tensor in graph.tensors)
-    return Contents(dict(ops.most_common()), tuple(floats), inputs, outputs, keeps_state)
-
-
-def _signature_names(model: Any) -> dict[int, str]:
-    """What the main graph's signature calls its tensors, by their index."""
-    for signature in model.signatureDefs or []:
-        if signature.subgraphIndex == 0:
-            entries = [*(signature.inputs or []), *(signature.outputs or [])]
-            return {entry.tensorIndex: _text(entry.name) for entry in entries}
-    return {}
+    return Contents(dict(ops.most_common()), tuple(floats), sides[0], sides[1], keeps_state)
 
 
 def operators(content: bytes) -> set[str]:
@@ -189,10 +194,10 @@ def _dtype(tensor: Any) -> str:
     return _TYPES[tensor.type].lower()
 
 
-def _port(tensor: Any, name: str | None) -> Port:
+def _port(tensor: Any, name: str) -> Port:
     quantization = tensor.quantization
     scaled = quantization is not None and quantization.scale is not None and len(quantization.scale)
     scale = float(quantization.scale[0]) if scaled else 0.0
     zero_point = int(quantization.zeroPoint[0]) if scaled else 0
     shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
-    return Port(name or _text(tensor.name), _dtype(tensor), shape, scale, zero_point)
+    return Port(name, _dtype(tensor), shape, scale, zero_point)

@@ -20,6 +20,7 @@ class LiteModel:
 
     Args:
         path: the file.
+        signature: which of the file's models to run, by the name that it was exported under; the main one unless given.
 
     Attributes:
         path: the file.
@@ -30,18 +31,21 @@ class LiteModel:
         metadata: what the file says of itself, or None.
 
     Raises:
-        CompressError: it is missing, no `.tflite` file, damaged, or does not run here.
+        CompressError: it is missing, no `.tflite` file, damaged, does not run here, or has no such signature.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, signature: str | None = None):
         self.path = Path(path)
         content = flatbuffer.load(self.path)
-        contents = flatbuffer.inspect(content, origin=str(self.path))
+        contents = flatbuffer.inspect(content, origin=str(self.path), signature=signature)
         self.inputs, self.outputs = contents.inputs, contents.outputs
         self.input, self.output = self.inputs[0], self.outputs[0]
         self.metadata = metadata.read(content)
         self._keeps_state = contents.keeps_state
         self._interpreter, ins, outs = try_out(content, origin=str(self.path))
+        self._runner = self._interpreter.get_signature_runner(signature) if signature is not None else None
+        if self._runner is not None:
+            return
         for details, ports in ((ins, self.inputs), (outs, self.outputs)):
             if [tuple(detail["shape"]) for detail in details] != [port.shape for port in ports]:
                 raise CompressError(f"{self.path} is damaged: its input or output has another size when it runs")
@@ -115,6 +119,11 @@ class LiteModel:
             raise CompressError(f"the inputs of {self.path.name} differ in length")
         outputs = {port.name: np.empty((count, *port.shape[1:]), port.dtype) for port in self.outputs}
         for row in range(count):
+            if self._runner is not None:
+                answers = self._runner(**{name: x[row : row + 1] for name, x in inputs.items()})
+                for name, out in outputs.items():
+                    out[row] = answers[name][0]
+                continue
             if self._keeps_state:
                 self._interpreter.reset_all_variables()
             for name, x in inputs.items():
@@ -130,7 +139,7 @@ class LiteModel:
 
 
 def try_out(content: bytes, *, origin: str) -> tuple[Interpreter, list[dict], list[dict]]:
-    """Load the file and run it once on zeros; the interpreter and its details of inputs and outputs.
+    """Load the file and run each of its signatures once on zeros; the interpreter, its details of inputs and outputs.
 
     Raises:
         CompressError: it does not load or run.
@@ -142,6 +151,9 @@ def try_out(content: bytes, *, origin: str) -> tuple[Interpreter, list[dict], li
         for detail in ins:
             interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
         interpreter.invoke()
+        for name in list(interpreter.get_signature_list())[1:]:
+            runner = interpreter.get_signature_runner(name)
+            runner(**{key: np.zeros(each["shape"], each["dtype"]) for key, each in runner.get_input_details().items()})
     except (ValueError, RuntimeError, IndexError) as error:
         raise CompressError(f"{origin} does not run: {str(error).splitlines()[0]}") from None
     return interpreter, ins, outs

@@ -60,6 +60,9 @@ def answer(model: keras.Model, inputs: list[Any], forms: Forms) -> Any:
     """
     has_graph = hasattr(model, "_run_through_graph") or isinstance(model, keras.Sequential)
     if not (has_graph and layers_of(model)):
+        structure = getattr(model, "_inputs_struct", None)
+        if isinstance(structure, dict):
+            return model(keras.tree.pack_sequence_as(structure, inputs), training=False)
         return model(inputs[0] if len(inputs) == 1 else inputs, training=False)
 
     def stand_in(operation: Any) -> Callable[..., Any]:
@@ -159,21 +162,21 @@ def _run(layer: Any, x: Any, forms: Forms, *, sequences: bool) -> Any:
     return _plain(layer, forms, return_sequences=sequences)(x, training=False)
 
 
-class _Plain(keras.layers.RNN):
+class Plain(keras.layers.RNN):
     """An RNN without the masks of dropout, which Keras draws from a generator even where it drops nothing."""
 
     def _maybe_config_dropout_masks(self, *args: Any) -> None:
         pass
 
 
-def _plain(layer: Any, forms: Forms, **options: Any) -> _Plain:
+def _plain(layer: Any, forms: Forms, **options: Any) -> Plain:
     """A layer for inference over the same cell."""
     options = {
         "return_sequences": layer.return_sequences,
         "zero_output_for_mask": layer.zero_output_for_mask,
         **options,
     }
-    return _Plain(layer.cell, unroll=forms.unroll, name=layer.name, **options)
+    return Plain(layer.cell, unroll=forms.unroll, name=layer.name, **options)
 
 
 def _fused(layer: Any, x: Any) -> Any:
