@@ -7,7 +7,7 @@ are read back; the tables' slots are numbered as that schema orders them.
 
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import flatbuffers  # type: ignore[import-untyped]
@@ -22,6 +22,7 @@ from compress.flatbuffer import inline, pack, unpack
 _ENTRY = b"TFLITE_METADATA"
 _LABELS = "labels.txt"
 _IMAGE, _FEATURE, _NORMALIZATION, _AXIS_LABELS = 2, 1, 1, 2  # ContentProperties, ProcessUnitOptions, AssociatedFileType
+_VOCABULARY = 5  # AssociatedFileType
 _COLORS = {3: 1, 1: 2}  # channels → ColorSpaceType RGB, GRAYSCALE
 
 
@@ -33,8 +34,11 @@ class Metadata:
         name: of the model.
         description: a sentence or two.
         labels: class names in the order of the outputs; none for a model without classes.
-        mean: subtracted from the input, one value a channel or one for all, on the 0-255 pixel scale.
+        mean: subtracted from the input, one value a channel or one for all, on the 0-255 pixel scale; of a series in
+            the unit of its data.
         std: divides it then, on the same scale: value = (pixel - mean) / std.
+        files: what else goes with the input, by file name: `vocab.txt`, one token a line in the order of their numbers,
+            or a tokenizer's `tokenizer.json`. An input of tokens has no mean and no std.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Metadata:
     labels: tuple[str, ...] = ()
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not self.mean:
@@ -50,6 +55,11 @@ class Metadata:
             raise CompressError(f"metadata std is {self.std}; every deviation must be above zero")
         if any("\n" in label for label in self.labels):
             raise CompressError("a label holds a line break; labels are stored one a line")
+        for name in self.files:
+            if name == _LABELS or not name or set(name) & set("/\\"):
+                raise CompressError(
+                    f"{name!r} cannot be the name of a file in the metadata; call it vocab.txt or the like"
+                )
 
 
 def attach(content: bytes, metadata: Metadata) -> bytes:
@@ -57,7 +67,11 @@ def attach(content: bytes, metadata: Metadata) -> bytes:
     model = unpack(content, origin="the model")
     inline(model, content)
     graph = model.subgraphs[0]
-    shape = [int(size) for size in graph.tensors[graph.inputs[0]].shape]
+    first = graph.tensors[graph.inputs[0]]
+    shape, tokens = (
+        [int(size) for size in first.shape],
+        first.type in (schema.TensorType.INT32, schema.TensorType.INT64),
+    )
     entry = next((entry for entry in model.metadata or [] if entry.name == _ENTRY), None)
     if entry is None:
         entry = schema.MetadataT()
@@ -65,14 +79,16 @@ def attach(content: bytes, metadata: Metadata) -> bytes:
         model.metadata = [*(model.metadata or []), entry]
         model.buffers.append(schema.BufferT())
     model.buffers[entry.buffer].data = np.frombuffer(
-        _pack(metadata, shape, len(graph.inputs), len(graph.outputs)), np.uint8
+        _pack(metadata, shape, len(graph.inputs), len(graph.outputs), tokens=tokens), np.uint8
     )
     out = io.BytesIO()
     out.write(pack(model, size=len(content)))
-    if metadata.labels:
+    files = {**({_LABELS: "\n".join(metadata.labels).encode()} if metadata.labels else {}), **metadata.files}
+    if files:
         # Stored, not deflated: the C++ reader of these archives maps the file and does not inflate.
         with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
-            archive.writestr(zipfile.ZipInfo(_LABELS), "\n".join(metadata.labels))
+            for name, data in files.items():
+                archive.writestr(zipfile.ZipInfo(name), data)
     return out.getvalue()
 
 
@@ -92,20 +108,22 @@ def read(content: bytes) -> Metadata | None:
         raise CompressError(f"the file's TFLITE_METADATA cannot be read: {error}") from None
 
 
-def _pack(metadata: Metadata, shape: list[int], inputs: int, outputs: int) -> bytes:
+def _pack(metadata: Metadata, shape: list[int], inputs: int, outputs: int, *, tokens: bool) -> bytes:
     b = flatbuffers.Builder(1024)
-    mean, std = (b.CreateNumpyVector(np.array(v, np.float32)) for v in (metadata.mean, metadata.std))
-    unit = _table(b, 2, {0: ("byte", _NORMALIZATION), 1: ("ref", _table(b, 2, {0: ("ref", mean), 1: ("ref", std)}))})
     color = _COLORS.get(shape[-1]) if len(shape) == 4 else None
     properties = _table(b, 2, {0: ("byte", color)} if color else {})
     content = _table(b, 3, {0: ("byte", _IMAGE if color else _FEATURE), 1: ("ref", properties)})
-    name = b.CreateString("image" if color else "input")
-    first = _table(b, 7, {0: ("ref", name), 3: ("ref", content), 4: ("ref", _vector(b, [unit]))})
-    files = {}
-    if metadata.labels:
-        file = {0: ("ref", b.CreateString(_LABELS)), 2: ("byte", _AXIS_LABELS)}
-        files = {6: ("ref", _vector(b, [_table(b, 4, file)]))}
-    probability = _table(b, 7, {0: ("ref", b.CreateString("score")), **files})
+    names = {2: "tokens"} if tokens else {3: "series", 4: "image"}
+    entry = {0: ("ref", b.CreateString(names.get(len(shape), "input"))), 3: ("ref", content)}
+    if not tokens:
+        mean, std = (b.CreateNumpyVector(np.array(v, np.float32)) for v in (metadata.mean, metadata.std))
+        options = _table(b, 2, {0: ("ref", mean), 1: ("ref", std)})
+        entry[4] = ("ref", _vector(b, [_table(b, 2, {0: ("byte", _NORMALIZATION), 1: ("ref", options)})]))
+    if metadata.files:
+        entry[6] = ("ref", _vector(b, [_file(b, name, _VOCABULARY) for name in metadata.files]))
+    first = _table(b, 7, entry)
+    labels = {6: ("ref", _vector(b, [_file(b, _LABELS, _AXIS_LABELS)]))} if metadata.labels else {}
+    probability = _table(b, 7, {0: ("ref", b.CreateString("score")), **labels})
     rest_in = [_table(b, 7, {}) for _ in range(inputs - 1)]
     rest_out = [_table(b, 7, {}) for _ in range(outputs - 1)]
     tensors = {2: ("ref", _vector(b, [first, *rest_in])), 3: ("ref", _vector(b, [probability, *rest_out]))}
@@ -114,6 +132,10 @@ def _pack(metadata: Metadata, shape: list[int], inputs: int, outputs: int) -> by
     root = {0: ("ref", texts[0]), 1: ("ref", texts[1]), 3: ("ref", subgraphs), 7: ("ref", texts[2])}
     b.Finish(_table(b, 8, root), file_identifier=b"M001")
     return bytes(b.Output())
+
+
+def _file(b: flatbuffers.Builder, name: str, kind: int) -> int:
+    return _table(b, 4, {0: ("ref", b.CreateString(name)), 2: ("byte", kind)})
 
 
 def _table(b: flatbuffers.Builder, slots: int, values: dict[int, tuple[str, int]]) -> int:
@@ -169,11 +191,15 @@ def _unpack(buffer: bytes, content: bytes) -> Metadata:
     root = _Reader(Table(buffer, flatbuffers.encode.Get(N.UOffsetTFlags.packer_type, buffer, 0)))
     graph = root.children(3)[0]
     fields: dict[str, Any] = {}
-    for unit in graph.children(2)[0].children(4):
+    first = graph.children(2)[0]
+    for unit in first.children(4):
         if unit.byte(0) == _NORMALIZATION:
             fields = {"mean": unit.child(1).floats(0), "std": unit.child(1).floats(1)}
-    for file in graph.children(3)[0].children(6):
-        if file.byte(2) == _AXIS_LABELS:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                fields["labels"] = tuple(archive.read(file.text(0)).decode().split("\n"))
-    return Metadata(root.text(0), root.text(1), **fields)
+    labels = [file for file in graph.children(3)[0].children(6) if file.byte(2) == _AXIS_LABELS]
+    if not (labels or first.children(6)):
+        return Metadata(root.text(0), root.text(1), **fields)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for file in labels:
+            fields["labels"] = tuple(archive.read(file.text(0)).decode().split("\n"))
+        files = {file.text(0): archive.read(file.text(0)) for file in first.children(6)}
+    return Metadata(root.text(0), root.text(1), **fields, files=files)

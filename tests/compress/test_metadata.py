@@ -128,6 +128,41 @@ def test_export_writes_it(tmp_path):
     assert artifact.bytes == artifact.path.stat().st_size
 
 
+def test_a_series_has_its_scale(tmp_path):
+    model = keras.Sequential([keras.Input((6, 2)), layers.LSTM(4), layers.Dense(2)])
+    about = compress.Metadata("heart", labels=("no", "yes"), mean=(0.5, -3.0), std=(2.0, 0.25))
+    artifact = compress.export(model, tmp_path / "m.tflite", quantize="none", metadata=about, stream_steps=1)
+    assert compress.LiteModel(artifact.path).metadata == about
+    entry = input_fields(artifact.path.read_bytes())
+    assert entry["name"] == "series" and entry[4] == 1  # one process unit
+
+
+def test_tokens_bring_their_vocabulary(tmp_path):
+    inputs = keras.Input((6,), dtype="int32", name="tokens")
+    model = keras.Model(inputs, layers.Dense(2)(layers.LSTM(4)(layers.Embedding(5, 3, mask_zero=True)(inputs))))
+    files = {"vocab.txt": "[PAD]\nthe\nfoß".encode(), "tokenizer.json": b"{}"}
+    about = compress.Metadata("mood", labels=("bad", "good"), files=files)
+    artifact = compress.export(model, tmp_path / "m.tflite", quantize="none", metadata=about)
+    lite = compress.LiteModel(artifact.path)
+    assert lite.metadata == about and lite.metadata.files["vocab.txt"] == files["vocab.txt"]
+    entry = input_fields(artifact.path.read_bytes())
+    assert entry["name"] == "tokens" and entry[4] == 0 and entry["files"] == {"vocab.txt": 5, "tokenizer.json": 5}
+    assert set(zipfile.ZipFile(artifact.path).namelist()) == {"labels.txt", *files}
+    assert lite.predict(np.array([[1, 2, 0, 0, 0, 0]])).shape == (1, 2)
+
+
+def input_fields(content):
+    """Name, number of process units (4) and files with their types of the first input's metadata."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    (entry,) = [entry for entry in model.metadata if entry.name == b"TFLITE_METADATA"]
+    b = model.buffers[entry.buffer].data.tobytes()
+    first = item(b, item(b, fields(b, follow(b, 0))[3])[2])
+    units = struct.unpack_from("<I", b, follow(b, first[4]))[0] if 4 in first else 0
+    count = struct.unpack_from("<I", b, follow(b, first[6]))[0] if 6 in first else 0
+    files = [item(b, first[6], index) for index in range(count)]
+    return {"name": text(b, first[0]), 4: units, "files": {text(b, file[0]): b[file[2]] for file in files}}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -135,6 +170,8 @@ def test_export_writes_it(tmp_path):
         ({"mean": (), "std": ()}, "0 means"),
         ({"std": (0.0,)}, "above zero"),
         ({"labels": ("a\nb",)}, "line break"),
+        ({"files": {"labels.txt": b""}}, "cannot be the name of a file"),
+        ({"files": {"a/b": b""}}, "cannot be the name of a file"),
     ],
 )
 def test_impossible_metadata_is_refused(options, message):
