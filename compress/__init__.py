@@ -9,13 +9,16 @@ from compress.export import Artifact, export
 from compress.flatbuffer import Port
 from compress.lite import LiteModel
 from compress.metadata import Metadata
+from compress.preflight import preflight
 from compress.quantize import Report, quantize_aware, report, strip
+from compress.rules import Finding
 from compress.stream import LiteStream, streaming
 from compress.verify import Verification, accuracy, verify
 
 __all__ = [
     "Artifact",
     "CompressError",
+    "Finding",
     "LiteModel",
     "LiteStream",
     "Metadata",
@@ -24,6 +27,7 @@ __all__ = [
     "Verification",
     "accuracy",
     "export",
+    "preflight",
     "quantize_aware",
     "report",
     "streaming",

@@ -12,8 +12,9 @@ import numpy as np
 
 from compress import flatbuffer
 from compress.errors import CompressError
-from compress.recurrent import LSTM, Forms, answer
+from compress.recurrent import LSTM, Forms
 from compress.rescale import mend
+from compress.serve import answer
 
 SIGNATURE = "serve"
 _FORMS = Forms()

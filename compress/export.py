@@ -18,6 +18,7 @@ from compress.flatbuffer import Port
 from compress.merge import merge
 from compress.metadata import Metadata, attach
 from compress.quantize import is_quantize_aware, strip
+from compress.rules import Target
 from compress.stream import STREAM, streaming
 from compress.trace import float32
 
@@ -60,6 +61,7 @@ def export(
     metadata: Metadata | None = None,
     stream_steps: int = 0,
     signatures: Mapping[str, keras.Model] | None = None,
+    target: Target = "cpu",
 ) -> Artifact:
     """Write `model` as a `.tflite` file for one example a call, and run it once before it gets its name.
 
@@ -78,12 +80,17 @@ def export(
             the states of all recurrent layers and gives the new states: see `streaming` and `LiteStream`.
         signatures: further models to write into the file, by name, such as one that reads a token and a cache. They
             and the stream take and give floats; with `int8` their weights are int8 as with `dynamic`.
+        target: for `int8` after training. `cpu`: recurrent layers without an operator of their own, GRU among them,
+            are loops of int8 weights that compute in float. `integer`: for what has integer operators only; they are
+            written out step by step.
 
     Raises:
         CompressError: something above is not met, or the file that came out does not run.
     """
     if quantize not in ("int8", "float16", "dynamic", "none"):
         raise CompressError(f"quantize={quantize!r} is none of 'int8', 'float16', 'dynamic', 'none'")
+    if target not in ("cpu", "integer"):
+        raise CompressError(f"target={target!r} is neither 'cpu' nor 'integer'")
     path = Path(path)
     if not path.parent.is_dir():
         raise CompressError(f"{path.parent} is no folder, so {path.name} cannot be written there")
@@ -92,7 +99,7 @@ def export(
         more[STREAM] = streaming(strip(model) if is_quantize_aware(model) else model, steps=stream_steps)
     if MAIN in more:
         raise CompressError(f"signature {MAIN!r} is the model's own; call the other one something else")
-    content = _converted(model, quantize, calibration)
+    content = _converted(model, quantize, calibration, target)
     content = merge(content, {name: _floating(each, quantize) for name, each in more.items()})
     if metadata is not None:
         content = attach(content, metadata)
@@ -137,7 +144,7 @@ def _floating(model: keras.Model, quantize: Quantize) -> bytes:
     return convert.light(model, recipe="dynamic" if quantize == "int8" else quantize)
 
 
-def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any] | None) -> bytes:
+def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any] | None, target: Target) -> bytes:
     if is_quantize_aware(model):
         if quantize == "int8":
             return convert.quantization_aware(model)
@@ -155,4 +162,4 @@ def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any
     examples = [example for batch in calibration for example in singly(model, batch)]
     if not examples:
         raise CompressError("calibration is empty; give a few batches of model inputs")
-    return convert.post_training(model, examples=examples)
+    return convert.post_training(model, examples=examples, integer_only=target == "integer")

@@ -180,6 +180,18 @@ def operators(content: bytes) -> set[str]:
     return set(inspect(content).ops)
 
 
+def float_operators(content: bytes) -> list[tuple[str, str]]:
+    """Each operator of the main graph that computes in floating point, with the name of its output."""
+    model = unpack(content, origin="the file")
+    graph, found = model.subgraphs[0], []
+    for operator in graph.operators:
+        code, output = model.operatorCodes[operator.opcodeIndex], graph.tensors[operator.outputs[0]]
+        name = _OPS.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
+        if _dtype(output).startswith("float") and name not in ("QUANTIZE", "DEQUANTIZE"):
+            found.append((name, _text(output.name)))
+    return found
+
+
 def computed_in_loops(content: bytes) -> list[str]:
     """Names of the tensors of all graphs but the main one: those of loops."""
     model = unpack(content, origin="the file")

@@ -7,16 +7,13 @@ It knows neither masks nor a backward direction. Here both are a matter of order
 the order in which the layer reads them, the layer runs over them all, and its outputs are gathered back.
 """
 
-import functools
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from compress.errors import CompressError
-from compress.graph import functional
 
 LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 """LiteRT's name of the fused operator."""
@@ -35,9 +32,10 @@ class Forms:
     unroll: bool = False
 
 
-def layers_of(model: keras.Model) -> list[Any]:
-    """The recurrent layers of a model, however deep, each direction of a bidirectional one by itself."""
-    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+def is_recurrent(operation: Any) -> bool:
+    """Whether it reads a series `(steps, channels)`, in one direction; ConvLSTM reads images."""
+    convolutions = (keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D)
+    return isinstance(operation, keras.layers.RNN) and not isinstance(operation, convolutions)
 
 
 def fusable(layer: Any) -> bool:
@@ -50,39 +48,7 @@ def fusable(layer: Any) -> bool:
     )
 
 
-def answer(model: keras.Model, inputs: list[Any], forms: Forms) -> Any:
-    """What `model` answers in inference, its recurrent layers computed in the given forms; within a `tf.function`.
-
-    Args:
-        model: a model; one without a graph of layers is called as it is.
-        inputs: a tensor for each of its inputs, in order.
-        forms: how recurrent layers are written.
-    """
-    has_graph = hasattr(model, "_run_through_graph") or isinstance(model, keras.Sequential)
-    if not (has_graph and layers_of(model)):
-        structure = getattr(model, "_inputs_struct", None)
-        if isinstance(structure, dict):
-            return model(keras.tree.pack_sequence_as(structure, inputs), training=False)
-        return model(inputs[0] if len(inputs) == 1 else inputs, training=False)
-
-    def stand_in(operation: Any) -> Callable[..., Any]:
-        if isinstance(operation, (keras.layers.RNN, keras.layers.Bidirectional)):
-            return functools.partial(_recurrent, operation, forms)
-        if isinstance(operation, keras.Model):
-            return lambda *args, **_: answer(operation, keras.tree.flatten(args), forms)
-        return functools.partial(operation, training=False) if takes_training(operation) else operation
-
-    return functional(model)._run_through_graph(inputs, operation_fn=stand_in)
-
-
-def takes_training(operation: Any) -> bool:
-    """Whether a layer or operation is called with `training`."""
-    return bool(getattr(operation, "_call_has_training_arg", False))
-
-
-def _recurrent(
-    layer: Any, forms: Forms, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None
-) -> Any:
+def recur(layer: Any, forms: Forms, x: Any, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
     """What a recurrent or bidirectional layer gives for `x`, one example of shape `(1, steps, channels)`."""
     mask = getattr(x, "_keras_mask", None) if mask is None else mask
     if layer.stateful:
@@ -92,7 +58,7 @@ def _recurrent(
         )
     bidirectional = isinstance(layer, keras.layers.Bidirectional)
     if layer.return_state or initial_state is not None:
-        if not bidirectional and not hasattr(layer, "rank"):
+        if not bidirectional:
             layer = _plain(layer, forms, return_state=layer.return_state, go_backwards=layer.go_backwards)
         return layer(x, initial_state=initial_state, mask=mask, training=False)
     if bidirectional:

@@ -9,7 +9,7 @@ import numpy as np
 from compress.errors import CompressError
 from compress.graph import float32_layers, functional
 from compress.lite import LiteModel
-from compress.recurrent import Plain
+from compress.recurrent import Plain, is_recurrent
 from compress.trace import float32
 
 STREAM = "stream"
@@ -81,7 +81,7 @@ class _Walk:
             return self.run(operation, keras.tree.flatten(args))
         if not read:
             return operation(*args, **kwargs)
-        if isinstance(operation, keras.layers.RNN) and not hasattr(operation, "rank"):
+        if is_recurrent(operation):
             return self.recur(operation, args[0], **kwargs)
         if type(operation).__name__ not in _EACH_STEP or not _within_a_step(operation, read[0]):
             raise _refused(operation, "reads backwards" if _backwards(operation) else "sees several steps at once")

@@ -97,11 +97,10 @@ def verify(
             continue
         first = {name: array[:1] for name, array in inputs.items()} if first is None else first
         theirs.append(lite.run(inputs)[lite.output.name])
-        arrays = [inputs[name] for name in names]
-        ours.append(np.asarray(model.predict_on_batch(arrays[0] if len(names) == 1 else arrays), np.float32))
+        ours.append(_answers(model, [inputs[name] for name in names]))
         labels.append(np.asarray(y))
-        if len(labels[-1]) != len(arrays[0]):
-            raise CompressError(f"a batch has {len(arrays[0])} inputs and {len(labels[-1])} labels")
+        if len(labels[-1]) != len(ours[-1]):
+            raise CompressError(f"a batch has {len(ours[-1])} inputs and {len(labels[-1])} labels")
         if ours[-1].shape != theirs[-1].shape:
             raise CompressError(
                 f"{path.name} answers with shape {theirs[-1].shape}, model {model.name!r} with {ours[-1].shape}; "
@@ -137,6 +136,13 @@ def _by_name(x: Any, names: list[str]) -> dict[str, np.ndarray]:
     if not isinstance(x, dict):
         x = dict(zip(names, x if len(names) > 1 else [x], strict=True))
     return {name: np.asarray(x[name]) for name in names}
+
+
+def _answers(model: keras.Model, arrays: list[np.ndarray]) -> np.ndarray:
+    x: Any = arrays[0] if len(arrays) == 1 else arrays
+    if isinstance(getattr(model, "_inputs_struct", None), dict):
+        x = dict(zip([tensor.name for tensor in model.inputs], arrays, strict=True))
+    return np.asarray(model.predict_on_batch(x), np.float32)
 
 
 def _latency(lite: LiteModel, example: dict[str, np.ndarray]) -> float:

@@ -1,0 +1,127 @@
+"""What of a model will not export as wished, told before it is trained."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+from compress import convert, flatbuffer, lite
+from compress.errors import CompressError
+from compress.graph import functional
+from compress.rules import Finding, Target, check
+from compress.trace import float32
+
+_EXAMPLES = 4
+
+
+def preflight(
+    model: keras.Model, *, quantize: str = "int8", target: Target = "cpu", trial: bool = True
+) -> tuple[Finding, ...]:
+    """Say, before training, which part of a model will not export, will stay float, or will be slow.
+
+    Rules for layers are followed by a trial: the untrained model is converted, and with `int8` quantized over random
+    inputs. That takes seconds for a small model, as long as its export for a large one.
+
+    Args:
+        model: a built model; its weights do not matter.
+        quantize: as for `export`.
+        target: as for `export`.
+        trial: whether to convert it; without, only the rules speak.
+
+    Returns:
+        What was found, the worst first; empty when the file will be as asked.
+    """
+    try:
+        functional(model)
+    except CompressError as error:
+        return (Finding(model.name, str(error), "build it with keras.Model(inputs, outputs)", "refused"),)
+    found = list(check(model, quantize=quantize, target=target))
+    if trial and not any(each.severity == "refused" for each in found):
+        named = {each.layer for each in found}
+        known = {
+            layer.name
+            for layer in model._flatten_layers(include_self=False)
+            if not isinstance(layer, keras.Model) and named & {part.name for part in layer._flatten_layers()}
+        }
+        with _trained(model):
+            found += [each for each in _try(float32(model), quantize, target) if each.layer not in known]
+    order = ("refused", "float", "slow")
+    return tuple(sorted(found, key=lambda each: order.index(each.severity)))
+
+
+@contextlib.contextmanager
+def _trained(model: keras.Model) -> Iterator[None]:
+    """Inside, no weight is zero: what an untrained model computes of zeros has no range, and would stay float."""
+    before = model.get_weights()
+    rng = np.random.default_rng(0)
+    model.set_weights([w + 0.01 * rng.random(w.shape) if np.issubdtype(w.dtype, np.floating) else w for w in before])
+    try:
+        yield
+    finally:
+        model.set_weights(before)
+
+
+def _try(model: keras.Model, quantize: str, target: Target) -> Iterator[Finding]:
+    try:
+        content = convert.to_float(model)
+        lite.try_out(content, origin="the file")
+        if quantize == "int8":
+            content = convert.post_training(model, examples=_random(model), integer_only=target == "integer")
+            lite.try_out(content, origin="the int8 file")
+    except CompressError as error:
+        yield from _refused(model, str(error.__cause__ or error))
+        return
+    inside = flatbuffer.inspect(content)
+    if "CUSTOM" in inside.ops:
+        yield Finding(model.name, "the file has an operator that LiteRT lacks", "use layers of Keras", "refused")
+    if quantize != "int8":
+        return
+    places: dict[str, set[str]] = {}
+    for operator, tensor in flatbuffer.float_operators(content):
+        places.setdefault(_layer(model, tensor), set()).add(operator)
+    for name, operators in places.items():
+        problem = f"{', '.join(sorted(operators))} of it stays float, for it has no integer form"
+        advice = "take another layer there, or accept the float part"
+        yield Finding(name, problem, advice, "float" if target == "cpu" else "refused")
+
+
+def _refused(model: keras.Model, message: str) -> Iterator[Finding]:
+    """The operators that the converter names, with the layers that they are of."""
+    operators = set(re.findall(r"'tf\.(\w+)' op is neither", message))
+    if not operators:
+        reason = message.strip().splitlines()[0][:200]
+        yield Finding(model.name, f"it does not convert: {reason}", "leave layers out until it does", "refused")
+        return
+    places = [line for line in message.splitlines() if "is neither" in line]
+    names = {_layer(model, place) for line in places for place in re.findall(r'"([^"]+)"', line)}
+    problem = f"LiteRT has no operator for TensorFlow's {', '.join(sorted(operators))}"
+    for name in names - {model.name} or {model.name}:
+        yield Finding(name, problem, "compute it before the model, or by operations that LiteRT has", "refused")
+
+
+def _layer(model: keras.Model, tensor: str) -> str:
+    """The layer that a tensor comes from, told by its name; the model where no layer is in it."""
+    known = {layer.name for layer in model._flatten_layers(include_self=False) if not isinstance(layer, keras.Model)}
+    for segment in re.split(r"[/;:@]", tensor):
+        for name in (segment, re.sub(r"_\d+$", "", segment)):
+            if name in known:
+                return name
+    return model.name
+
+
+def _random(model: keras.Model) -> list[convert.Example]:
+    """Some random examples: normal numbers, and tokens that every table of embeddings has."""
+    rng = np.random.default_rng(0)
+    tables = [layer.input_dim for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+    examples = []
+    for _ in range(_EXAMPLES):
+        example = {}
+        for tensor in model.inputs:
+            shape = (1, *tensor.shape[1:])
+            floats = keras.backend.is_float_dtype(tensor.dtype)
+            draw = rng.normal(size=shape) if floats else rng.integers(0, min(tables, default=2), size=shape)
+            example[tensor.name] = draw.astype("float32" if floats else tensor.dtype)
+        examples.append(example)
+    return examples

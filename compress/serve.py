@@ -1,0 +1,73 @@
+"""What a model computes in a file: its graph, with some layers written as LiteRT computes them best."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from compress.graph import functional
+from compress.recurrent import Forms, is_recurrent, recur
+
+
+def answer(model: keras.Model, inputs: list[Any], forms: Forms) -> Any:
+    """What `model` answers in inference, within a `tf.function`; the same as the model itself.
+
+    Args:
+        model: a model; one without a graph of layers is called as it is.
+        inputs: a tensor for each of its inputs, in order.
+        forms: how recurrent layers are written.
+    """
+    has_graph = hasattr(model, "_run_through_graph") or isinstance(model, keras.Sequential)
+    if not (has_graph and any(_stand_in(layer, forms) for layer in model._flatten_layers())):
+        structure = getattr(model, "_inputs_struct", None)
+        if isinstance(structure, dict):
+            return model(keras.tree.pack_sequence_as(structure, inputs), training=False)
+        return model(inputs[0] if len(inputs) == 1 else inputs, training=False)
+
+    def call(operation: Any) -> Callable[..., Any]:
+        if isinstance(operation, keras.Model):
+            return lambda *args, **_: answer(operation, keras.tree.flatten(args), forms)
+        stand_in = _stand_in(operation, forms)
+        if stand_in is not None:
+            return _named(operation.name, stand_in)
+        takes_training = getattr(operation, "_call_has_training_arg", False)
+        return functools.partial(operation, training=False) if takes_training else operation
+
+    return functional(model)._run_through_graph(inputs, operation_fn=call)
+
+
+def _named(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The call under the layer's name, by which float tensors are told later."""
+
+    def named(*args: Any, **kwargs: Any) -> Any:
+        with keras.name_scope(name):
+            return call(*args, **kwargs)
+
+    return named
+
+
+def _stand_in(operation: Any, forms: Forms) -> Callable[..., Any] | None:
+    both = isinstance(operation, keras.layers.Bidirectional) and is_recurrent(operation.forward_layer)
+    if both or is_recurrent(operation):
+        return functools.partial(recur, operation, forms)
+    if type(operation) is keras.layers.LayerNormalization and _over_last(operation):
+        return functools.partial(_normalized, operation)
+    return None
+
+
+def _over_last(layer: keras.layers.LayerNormalization) -> bool:
+    return layer.axis in (-1, [-1], [len(layer.input.shape) - 1]) and not layer.rms_scaling
+
+
+def _normalized(layer: keras.layers.LayerNormalization, x: Any, mask: Any = None) -> Any:
+    """Layer normalisation; Keras's formula needs a NEG, of which LiteRT has no integer form."""
+    centred = x - keras.ops.mean(x, axis=-1, keepdims=True)
+    variance = keras.ops.mean(centred * centred, axis=-1, keepdims=True)
+    y = centred * keras.ops.rsqrt(variance + layer.epsilon)
+    y = y if layer.gamma is None else y * layer.gamma
+    y = y if layer.beta is None else y + layer.beta
+    mask = getattr(x, "_keras_mask", None) if mask is None else mask
+    if mask is not None:
+        y._keras_mask = mask
+    return y
