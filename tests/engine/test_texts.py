@@ -8,7 +8,7 @@ import pytest
 from recipes.engine import preprocess, tokens
 from recipes.engine.errors import UserError
 from recipes.engine.preprocess import Texts
-from recipes.engine.preprocess.texts import opened
+from recipes.engine.preprocess.tokenized import opened
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Subset
 from recipes.engine.sources.texts import strings

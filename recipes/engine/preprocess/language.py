@@ -1,20 +1,17 @@
 """Running text, of which a model tells the next token."""
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from recipes.engine import tokens
 from recipes.engine.errors import UserError
-from recipes.engine.preprocess.texts import opened, tokenizer
+from recipes.engine.preprocess.tokenized import Tokenized, tokenizer
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Modality, Subset, Task
 
 
 @dataclass(frozen=True)
-class Language:
+class Language(Tokenized):
     """A tokenizer and the length that the model reads.
 
     Attributes:
@@ -24,16 +21,10 @@ class Language:
         task: `generate`.
     """
 
-    tokenizer: str
     steps: int
     classes: tuple[str, ...] = ()
     task: Task = "generate"
     modality: Modality = "text"
-
-    @cached_property
-    def tokens(self) -> tokens.Tokenizer:
-        """The tokenizer."""
-        return tokens.parse(self.tokenizer)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,11 +35,6 @@ class Language:
     def outputs(self) -> int | None:
         """None: the vocabulary says how many numbers come out at each step."""
         return None
-
-    @property
-    def changes(self) -> dict[str, Any]:
-        """Fields of the spec that the data decides."""
-        return {"vocabulary": self.tokens.size}
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Texts, object `(batch,)`, as windows of tokens, int32 `(windows, steps)`; see `rows`."""
@@ -80,14 +66,6 @@ class Language:
         if not found:
             raise UserError(f"no text of a split has more than data.steps = {self.steps} tokens; lower it")
         return np.stack(found)
-
-    def open(self, what: str) -> str:
-        """A prompt: `what` itself, or what is in it where it names a `.txt` file.
-
-        Raises:
-            UserError: it is empty, very long, or not UTF-8.
-        """
-        return opened(what)
 
 
 def fit(data: Data, examples: Examples) -> Language:

@@ -1,20 +1,17 @@
 """Texts and their translations."""
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from recipes.engine import tokens
 from recipes.engine.errors import UserError
-from recipes.engine.preprocess.texts import opened, tokenizer
+from recipes.engine.preprocess.tokenized import Tokenized, tokenizer
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Modality, Subset, Task
 
 
 @dataclass(frozen=True)
-class Pairs:
+class Pairs(Tokenized):
     """One tokenizer for both languages, and the length that the model reads of each.
 
     Attributes:
@@ -24,16 +21,10 @@ class Pairs:
         task: `translate`.
     """
 
-    tokenizer: str
     steps: int
     classes: tuple[str, ...] = ()
     task: Task = "translate"
     modality: Modality = "text"
-
-    @cached_property
-    def tokens(self) -> tokens.Tokenizer:
-        """The tokenizer."""
-        return tokens.parse(self.tokenizer)
 
     @property
     def ends(self) -> tuple[int, int]:
@@ -52,11 +43,6 @@ class Pairs:
         """None: the vocabulary says how many numbers come out at each step."""
         return None
 
-    @property
-    def changes(self) -> dict[str, Any]:
-        """Fields of the spec that the data decides."""
-        return {"vocabulary": self.tokens.size}
-
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Texts, object `(batch,)`, as tokens, int32 `(batch, steps)`."""
         return self.tokens.encode(inputs.tolist(), steps=self.steps)
@@ -65,14 +51,6 @@ class Pairs:
         """What the model reads of a split, text and translation, and the token after each of the translation."""
         told = self.tokens.encode(subset.labels.tolist(), steps=self.steps + 1)
         return (self(subset.inputs), told[:, :-1]), told[:, 1:]
-
-    def open(self, what: str) -> str:
-        """A text: `what` itself, or what is in it where it names a `.txt` file.
-
-        Raises:
-            UserError: it is empty, very long, or not UTF-8.
-        """
-        return opened(what)
 
 
 def fit(data: Data, examples: Examples) -> Pairs:

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from recipes.engine import tokens
 from recipes.engine.errors import UserError
-from recipes.engine.preprocess.texts import opened, tokenizer
+from recipes.engine.preprocess.tokenized import Tokenized, tokenizer
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Modality, Subset, Task
 
@@ -21,7 +19,7 @@ NOISE = 0.75
 
 
 @dataclass(frozen=True)
-class Words:
+class Words(Tokenized):
     """A tokenizer, and how contexts are cut from texts.
 
     Attributes:
@@ -33,18 +31,12 @@ class Words:
         task: `embed`.
     """
 
-    tokenizer: str
     context: int
     negatives: int
     method: Literal["skipgram", "cbow"] = "skipgram"
     classes: tuple[str, ...] = ()
     task: Task = "embed"
     modality: Modality = "text"
-
-    @cached_property
-    def tokens(self) -> tokens.Tokenizer:
-        """The tokenizer."""
-        return tokens.parse(self.tokenizer)
 
     @property
     def special(self) -> frozenset[int]:
@@ -61,11 +53,6 @@ class Words:
     def outputs(self) -> int | None:
         """None: a number for each candidate."""
         return None
-
-    @property
-    def changes(self) -> dict[str, Any]:
-        """Fields of the spec that the data decides."""
-        return {"vocabulary": self.tokens.size}
 
     def rows(self, subset: Subset) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
         """What the model reads of a split, int32 `(pairs, words)` and `(pairs, candidates)`, and what it should answer.
@@ -100,14 +87,6 @@ class Words:
             return around[some], ids[some]
         centre, place = np.nonzero(around)
         return ids[centre][:, np.newaxis], around[centre, place]
-
-    def open(self, what: str) -> str:
-        """A text: `what` itself, or what is in it where it names a `.txt` file.
-
-        Raises:
-            UserError: it is empty, very long, or not UTF-8.
-        """
-        return opened(what)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """The first word of each text, int32 `(batch, 1)`."""
