@@ -221,6 +221,9 @@ class Export:
 
     quantize: Literal["int8", "float16", "dynamic", "none"] = "int8"
     """`int8` is integer throughout, input and output too; `dynamic` has int8 weights; `none` is float32."""
+    trial: bool = False
+    """Before training, convert the untrained model too, which takes as long as its export: what the rules about layers
+    do not know shows then."""
     calibration: Count = 256
     """Training images that set the activation ranges of a post-training int8 file."""
 

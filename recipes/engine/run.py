@@ -30,6 +30,8 @@ def run(folder: Path) -> report.Facts:
     recipe, summary = runs.read_recipe(folder), runs.read_manifest(folder)["summary"]
     examples = load(recipe, folder)
     new, prepared = network.build(recipe, examples)
+    if not (folder / "model.keras").exists():
+        stages.preflight(new, recipe)
     model, histories = stages.trained(new, recipe, examples, prepared, folder)
     validation, test = stages.judge(model, examples, prepared)
     small, fine_tuning = stages.compressed(model, recipe, examples, prepared, folder)

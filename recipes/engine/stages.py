@@ -12,6 +12,7 @@ import numpy as np
 import compress
 import zoo
 from recipes.engine import feed, preprocess, train, transfer
+from recipes.engine.errors import UserError
 from recipes.engine.files import whole, write_json
 from recipes.engine.preprocess import Images, Preprocess, Series, Sounds
 from recipes.engine.progress import console
@@ -32,6 +33,21 @@ class Shipped:
     verification: compress.Verification
     float_artifact: compress.Artifact
     float_verification: compress.Verification
+
+
+def preflight(model: keras.Model, recipe: Recipe) -> None:
+    """Say, before anything is trained, what of the model will not export as the recipe asks.
+
+    Raises:
+        UserError: there would be no file, or none that the gate lets pass.
+    """
+    for finding in compress.preflight(model, quantize=recipe.export.quantize, trial=recipe.export.trial):
+        said = f"{finding.layer}: {finding.problem}; {finding.advice}"
+        if finding.severity == "refused":
+            raise UserError(f"the trained model would not export: {said}")
+        if finding.severity == "float" and recipe.gate.full_integer:
+            raise UserError(f"gate.full_integer would refuse the file: {said}")
+        console.print(f"note: {said}")
 
 
 def class_weights(recipe: Recipe, examples: Examples) -> np.ndarray | None:
