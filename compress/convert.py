@@ -58,10 +58,10 @@ def post_training(model: keras.Model, *, examples: list[Example], integer_only: 
         return _converter_post_training(model, examples, Forms(unroll=integer_only))
     if "WHILE" in ops:
         content = to_float(model, Forms(fuse=False)) if LSTM in ops else content
-        return _quantizer(content, "static", examples)
+        return quantized(content, "static", examples)
     candidates = []
     with contextlib.suppress(ValueError, RuntimeError, KeyError, NotImplementedError):
-        candidates.append(_quantizer(content, "static", examples))
+        candidates.append(quantized(content, "static", examples))
     if not candidates or flatbuffer.inspect(candidates[0]).float_tensors:
         candidates.append(_converter_post_training(model, examples, Forms(unroll=integer_only)))
     return min(candidates, key=lambda content: len(flatbuffer.inspect(content).float_tensors))
@@ -77,7 +77,7 @@ def light(model: keras.Model, *, recipe: str) -> bytes:
 
     content = to_float(model)
     if LSTM not in flatbuffer.operators(content):
-        return _quantizer(content, recipe, [])
+        return quantized(content, recipe, [])
 
     def settings(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -87,10 +87,11 @@ def light(model: keras.Model, *, recipe: str) -> bytes:
     fused = _convert(model, settings)
     if recipe == "float16":
         return fused
-    return min(fused, _quantizer(to_float(model, Forms(fuse=False)), recipe, []), key=len)
+    return min(fused, quantized(to_float(model, Forms(fuse=False)), recipe, []), key=len)
 
 
-def _quantizer(content: bytes, recipe: str, examples: list[Example]) -> bytes:
+def quantized(content: bytes, recipe: str, examples: list[Example]) -> bytes:
+    """A float file quantized by ai-edge-quantizer: `static` (int8, over `examples`), `dynamic` or `float16`."""
     from ai_edge_quantizer import quantizer, recipe_manager
 
     manager = recipe_manager.RecipeManager()
