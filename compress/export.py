@@ -159,6 +159,11 @@ def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any
             "int8 after training needs calibration=: batches of inputs, some hundred examples in all "
             "(or train with quantize_aware, which needs none here)"
         )
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Masking) and layer.mask_value != 0:
+            raise CompressError(
+                f"layer {layer.name!r} masks steps of {layer.mask_value}, which int8 does not find; pad with zeros"
+            )
     examples = [example for batch in calibration for example in singly(model, batch)]
     if not examples:
         raise CompressError("calibration is empty; give a few batches of model inputs")

@@ -1,4 +1,4 @@
-"""Two repairs of the converter's int8 LSTM: the scales of what it puts out and of its cell state.
+"""Repairs of the converter's int8 LSTM: the scales of what it puts out and of its cell state, and masks before it.
 
 The kernel of UNIDIRECTIONAL_SEQUENCE_LSTM rounds its hidden state by the operator's fifth intermediate tensor
 (`lstm_eval.cc`, effective_hidden_scale), and feeds it back and puts it out as it is; so the output and the variable
@@ -7,6 +7,8 @@ operators behind it want (a concatenation wants one for all its inputs), and the
 
 The kernel's tanh of the cell state knows the scales from 2^-15 to 2^-9 (`PortableApplyTanh`: 0 to 6 integer bits); at
 any other it writes nothing. The converter gives a cell state that stays below 1/2 a finer one.
+
+What Keras's Masking compares with zero the converter brings back to float; the integers compare as well.
 """
 
 from typing import Any
@@ -22,15 +24,17 @@ _QUANTIZE = schema.BuiltinOperator.QUANTIZE
 
 
 def mend(content: bytes) -> bytes:
-    """The file with each int8 LSTM's output on its own scale, brought to the wanted one by a QUANTIZE operator."""
+    """The file with each int8 LSTM's output on its own scale, brought to the wanted one by a QUANTIZE operator.
+
+    Masks are told from integers.
+    """
     model = flatbuffer.unpack(content, origin="the converted file")
     flatbuffer.inline(model, content)
     graph = model.subgraphs[0]
     operators = []
     for operator in graph.operators:
         operators.append(operator)
-        code = model.operatorCodes[operator.opcodeIndex].builtinCode
-        if code != schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM or operator.intermediates is None:
+        if not _is(model, operator, "UNIDIRECTIONAL_SEQUENCE_LSTM") or operator.intermediates is None:
             continue
         output, hidden = graph.tensors[operator.outputs[0]], graph.tensors[operator.intermediates[_HIDDEN]]
         if output.type != schema.TensorType.INT8:
@@ -42,7 +46,40 @@ def mend(content: bytes) -> bytes:
         if _scale(output) != _scale(hidden):
             operators.append(_requantized(model, operator, hidden.quantization))
     graph.operators = operators
+    _compare_integers(model)
     return flatbuffer.pack(model, size=len(content))
+
+
+def _compare_integers(model: Any) -> None:
+    """Let NOT_EQUAL compare int8 with its zero point, where it compares what DEQUANTIZE makes of it with 0."""
+    graph = model.subgraphs[0]
+    dequantized = {each.outputs[0]: each for each in graph.operators if _is(model, each, "DEQUANTIZE")}
+    for operator in graph.operators:
+        if not _is(model, operator, "NOT_EQUAL") or operator.inputs[0] not in dequantized:
+            continue
+        zero = graph.tensors[operator.inputs[1]]
+        data, source = model.buffers[zero.buffer].data, dequantized[operator.inputs[0]].inputs[0]
+        if data is None or np.any(np.asarray(data, np.uint8)):
+            continue
+        before, point = graph.tensors[source], schema.TensorT()
+        point.name, point.shape, point.type = zero.name + b"_int8", zero.shape, before.type
+        point.quantization, point.buffer = before.quantization, len(model.buffers)
+        buffer = schema.BufferT()
+        count = int(np.prod(zero.shape)) if zero.shape is not None else 1
+        buffer.data = np.full(count, _scale(before)[1], np.int8).view(np.uint8)
+        model.buffers.append(buffer)
+        graph.tensors.append(point)
+        operator.inputs = [source, len(graph.tensors) - 1]
+        code = model.operatorCodes[operator.opcodeIndex]
+        code.version = max(code.version, 2)  # the first that takes int8
+    read = {index for operator in graph.operators for index in operator.inputs} | set(graph.outputs)
+    graph.operators = [
+        each for each in graph.operators if each.outputs[0] in read or not _is(model, each, "DEQUANTIZE")
+    ]
+
+
+def _is(model: Any, operator: Any, name: str) -> bool:
+    return bool(model.operatorCodes[operator.opcodeIndex].builtinCode == getattr(schema.BuiltinOperator, name))
 
 
 def _scale(tensor: Any) -> tuple[float, int]:

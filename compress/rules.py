@@ -115,10 +115,10 @@ def _why_not_fused(layer: Any) -> str:
 
 
 def _masking(layer: Any, quantize: str, target: Target) -> Found:
-    if not isinstance(layer, keras.layers.Masking) or quantize != "int8":
+    if not isinstance(layer, keras.layers.Masking) or quantize != "int8" or layer.mask_value == 0:
         return None
-    problem = "which steps are padding is found in float, and a step whose values all round to zero counts as padding"
-    return problem, "keep it if the padding matters; without padding leave the layer out", "float"
+    problem = f"in int8 a step is not found to be padding by values of {layer.mask_value}"
+    return problem, "pad with zeros, and leave mask_value as it is", "refused"
 
 
 def _attention(layer: Any, quantize: str, target: Target) -> Found:

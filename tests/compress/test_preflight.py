@@ -67,7 +67,7 @@ def test_a_float_island_is_found_with_its_layer(tmp_path):
 
 
 def test_a_loop_is_found_and_written_out_it_is_integers(tmp_path):
-    model = model_of(layers.Bidirectional(layers.GRU(4), name="both"), layers.Dense(2))
+    model = model_of(layers.Bidirectional(layers.GRU(4, name="gru"), name="both"), layers.Dense(2))
     assert sorted(told(model)) == [("float", "backward_gru"), ("float", "forward_gru")]
     assert told(model, target="integer") == []
     rng = np.random.default_rng(0)
@@ -87,7 +87,7 @@ def test_a_loop_is_found_and_written_out_it_is_integers(tmp_path):
         (model_of(layers.LSTM(4, activation="relu", name="bent")), {}, ("float", "bent"), "no activation 'relu'"),
         (model_of(layers.RNN(layers.GRUCell(4), name="own")), {}, ("float", "own"), "RNN has no operator"),
         (model_of(layers.ConvLSTM1D(2, 3, name="video"), shape=(4, 8, 2)), {}, ("float", "video"), "all of it"),
-        (model_of(layers.Masking(name="mask"), layers.LSTM(4)), {}, ("float", "mask"), "padding"),
+        (model_of(layers.Masking(-1.0, name="mask"), layers.LSTM(4)), {}, ("refused", "mask"), "pad with zeros"),
     ],
     ids=lambda value: value.layers[-1].name if isinstance(value, keras.Model) else "",
 )
@@ -109,6 +109,17 @@ def test_stateful_and_attention_and_no_graph():
             return x
 
     assert [severity for severity, _ in told(Plain())] == ["refused"]
+
+
+def test_another_mask_than_zeros_is_refused_in_int8(tmp_path):
+    model = model_of(layers.Masking(-1.0, name="mask"), layers.LSTM(4))
+    x = np.random.default_rng(0).normal(size=(8, 12, 3))
+    with pytest.raises(compress.CompressError, match="'mask' masks steps of"):
+        compress.export(model, tmp_path / "m.tflite", calibration=[x])
+    x[:, 5:] = -1.0
+    artifact = compress.export(model, tmp_path / "m.tflite", quantize="none")
+    np.testing.assert_allclose(compress.LiteModel(artifact.path).predict(x), model.predict(x, verbose=0), atol=1e-5)
+    assert compress.preflight(model_of(layers.Masking(), layers.LSTM(4))) == ()
 
 
 def test_tokens_are_tried_with_tokens_that_there_are():
