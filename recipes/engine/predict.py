@@ -35,6 +35,7 @@ class Answer:
         forecast: name and values of what is forecast, in the unit of the data.
         text: the translation.
         note: what should be known of the example.
+        is_text: whether `what` is a text, of which a line is shown.
     """
 
     what: str
@@ -43,10 +44,13 @@ class Answer:
     forecast: tuple[tuple[str, tuple[float, ...]], ...] = ()
     text: str = ""
     note: str = ""
+    is_text: bool = False
 
     def __str__(self) -> str:
-        shown = self.what if len(self.what) <= 60 else f"{self.what[:59]}…"
-        shown = " ".join(shown.split())
+        shown = self.what
+        if self.is_text:
+            shown = " ".join(shown.split())
+            shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
         said = self.text + ", ".join(f"{name} {share:.1%}" for name, share in self.ranking)
         said += "; ".join(f"{name} {' '.join(f'{value:.4g}' for value in values)}" for name, values in self.forecast)
         said += f"; mask in {self.mask}" if self.mask else ""
@@ -159,7 +163,12 @@ def predict(
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     notes = [unknown(text, prepared) for text in batch] if isinstance(prepared, Texts) else [""] * len(examples)
     return [
-        Answer(example, tuple((prepared.classes[i], float(probabilities[row, i])) for i in order[row]), note=note)
+        Answer(
+            example,
+            tuple((prepared.classes[i], float(probabilities[row, i])) for i in order[row]),
+            note=note,
+            is_text=isinstance(prepared, Texts),
+        )
         for row, (example, note) in enumerate(zip(examples, notes, strict=True))
     ]
 
@@ -172,7 +181,7 @@ def translated(path: Path, examples: list[str]) -> list[Answer]:
     (start, end), answers = prepared.ends, []
     for example, text, source in zip(examples, texts, prepared(texts), strict=True):
         told = zoo.translate(model, source, start=start, end=end)
-        answers.append(Answer(example, text=prepared.tokens.decode(told), note=unknown(text, prepared)))
+        answers.append(Answer(example, is_text=True, text=prepared.tokens.decode(told), note=unknown(text, prepared)))
     return answers
 
 

@@ -11,7 +11,7 @@ from recipes.engine import run as running
 from recipes.engine.errors import UserError
 from recipes.engine.generate import told
 from recipes.engine.neighbours import near
-from recipes.engine.predict import predict
+from recipes.engine.predict import Answer, predict
 
 rng = np.random.default_rng(0)
 NUMBERS = {"one": "eins", "two": "zwei", "three": "drei", "four": "vier", "five": "fünf"}
@@ -260,3 +260,12 @@ def test_the_command_that_answers_is_named(trained, task, args, said):
     folder, *_ = trained(task)
     with pytest.raises(UserError, match=said):
         cli.dispatch([args[0], str(folder), *args[1:]])
+
+
+def test_a_path_is_shown_whole_and_a_text_in_one_short_line():
+    path = "folder/" * 20 + "picture.png"
+    assert str(Answer(path, (("dark", 1.0),))) == f"{path}: dark 100.0%"
+    assert str(Answer("many words\nand more " * 9, (("good", 0.5),), is_text=True)).startswith(
+        "many words and more many"
+    )
+    assert len(str(Answer("many words\nand more " * 9, (("good", 0.5),), is_text=True))) == 60 + len(": good 50.0%")

@@ -70,11 +70,9 @@ def table(path: Path) -> Iterator[Line]:
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     delimiter = SEPARATORS.get(plain.suffix.lower()) or max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    before = csv.field_size_limit(LARGEST)
+    before = csv.field_size_limit(LARGEST)  # of the whole process: put back before anything else runs
     try:
-        for row in reader:
-            if any(row):
-                yield reader.line_num, row
+        rows = [(reader.line_num, row) for row in reader if any(row)]
     except csv.Error as error:
         if "field limit" in str(error):
             raise UserError(
@@ -83,3 +81,4 @@ def table(path: Path) -> Iterator[Line]:
         raise UserError(f"{path}, line {reader.line_num}: {error}") from None
     finally:
         csv.field_size_limit(before)
+    yield from rows
