@@ -15,7 +15,10 @@ def by_hand(spec, steps, channels):
     series = keras.Input((steps, channels))
     x = keras.layers.Dense(spec.width, name="stem_dense")(series) + sinusoids(steps, spec.width)
     seen = keras.ops.any(keras.ops.not_equal(series, 0), axis=-1)[:, None, :] if spec.mask else None
-    norm = lambda name: keras.layers.LayerNormalization(epsilon=1e-6, name=name)  # noqa: E731
+
+    def norm(name):
+        return keras.layers.LayerNormalization(epsilon=1e-6, name=name)
+
     for stage in range(1, spec.depth + 1):
         label = f"stage{stage}"
         attend = keras.layers.MultiHeadAttention(spec.heads, spec.width // spec.heads, name=f"{label}_attention")

@@ -64,8 +64,6 @@ class BertSpec(Spec):
         check.whole(self.vocabulary, "the vocabulary of BERT", least=2)
         check.whole(self.separator, "separator")
         check_form(self)
-        check.one_of(self.function, "function", ("relu", "gelu", "gelu_tanh"))
-        check.real(self.epsilon, "epsilon", above=0.0)
         check.one_of(self.pool, "pool", ("first", "mean"))
 
     @property

@@ -62,6 +62,8 @@ def check_form(spec: Any) -> None:
         check.whole(getattr(spec, name), name)
     if spec.width % spec.heads:
         raise ZooError(f"width must be a multiple of heads: {spec.width} cannot be cut into {spec.heads}")
+    check.one_of(spec.function, "function", ("relu", "gelu", "gelu_tanh"))
+    check.real(spec.epsilon, "epsilon", above=0.0)
     check.real(spec.layer_dropout, "layer_dropout", least=0.0, below=1.0)
     check.real(spec.attention_dropout, "attention_dropout", least=0.0, below=1.0)
 

@@ -52,8 +52,6 @@ class GPT2Spec(Spec):
         super().__post_init__()
         check.whole(self.vocabulary, "the vocabulary of a language model", least=2)
         check_form(self)
-        check.one_of(self.function, "function", ("relu", "gelu", "gelu_tanh"))
-        check.real(self.epsilon, "epsilon", above=0.0)
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -54,9 +54,7 @@ class TransformerSpec(SequenceSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_form(self)
-        check.one_of(self.function, "function", ("relu", "gelu", "gelu_tanh"))
         check.flag(self.norm_first, "norm_first")
-        check.real(self.epsilon, "epsilon", above=0.0)
         check.one_of(self.pooling, "pooling", ("mean", "first"))
 
 

@@ -52,9 +52,7 @@ class TranslatorSpec(Spec):
         super().__post_init__()
         check.whole(self.vocabulary, "the vocabulary of a translator", least=2)
         check_form(self)
-        check.one_of(self.function, "function", ("relu", "gelu", "gelu_tanh"))
         check.flag(self.norm_first, "norm_first")
-        check.real(self.epsilon, "epsilon", above=0.0)
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Clips of sound: their spectrogram, computed by a Keras model that is exported too."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -130,5 +130,4 @@ def fit(data: Data, examples: Examples) -> Sounds:
         classes=examples.classes,
     )
     mean, std = scale(plain(examples.train.inputs).reshape(-1, bands))
-    values = {name: getattr(plain, name) for name in plain.__dataclass_fields__}
-    return Sounds(**{**values, "mean": mean, "std": std})
+    return replace(plain, mean=mean, std=std)
