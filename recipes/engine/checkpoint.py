@@ -1,6 +1,7 @@
 """The state of a training phase in one file, so that a killed run goes on as if nothing had happened."""
 
 import json
+import math
 import zipfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ class State:
 
     epochs: int = 0
     best_epoch: int = 0
-    best: tuple[float, float] = (-1.0, 0.0)
+    best: tuple[float, float] = (-math.inf, 0.0)
     waited: int = 0
     curves: dict[str, list[float]] = field(default_factory=dict)
 

@@ -74,3 +74,8 @@ def test_patience_is_remembered(tmp_path):
     assert state.after((0.5, -1.0), {"loss": 1.0}).waited == 2
     assert state.after((0.95, -1.0), {"loss": 1.0}).waited == 0
     assert state.after((0.9, -0.05), {"loss": 1.0}).best_epoch == 3
+
+
+def test_a_first_epoch_is_the_best_so_far_however_bad():
+    """R² has no lower end."""
+    assert train.State().after((-7.0, -3.0), {"loss": 3.0}).best_epoch == 1
