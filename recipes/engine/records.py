@@ -81,8 +81,9 @@ class Data:
     """Forecasts: steps that follow, which it is to tell."""
     stride: Count = 1
     """Forecasts: steps from one window to the next."""
-    anchor: bool = True
-    """Forecasts: count all values from the last one that is seen, where all columns are forecast; trends then go on."""
+    anchor: Literal["last", "season", "none"] = "last"
+    """Forecasts: count all values from the last one that is seen, where all columns are forecast: trends then go on;
+    or each from that of its place in the last season that is seen; or from the mean of the training split."""
     logarithm: bool = False
     """Forecasts: take the logarithm of all values first, for what grows by a share of itself."""
     season: Annotated[int, Field(ge=0)] = 0

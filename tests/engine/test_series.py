@@ -94,7 +94,7 @@ def test_an_anchored_forecast_follows_a_trend():
     part = Subset(inputs, labels, tuple(map(str, range(30))))
     made = Examples(("x",), part, part, part, "f" * 64, "made", task="forecast", modality="series")
     prepared = preprocess.fit(Data(), made)
-    assert prepared.anchored and not preprocess.fit(Data(anchor=False), made).anchored
+    assert (prepared.cycle, preprocess.fit(Data(anchor="none"), made).cycle) == (1, 0)
     targets = prepared.targets(labels, inputs)
     np.testing.assert_allclose(targets, np.broadcast_to(targets[:1], targets.shape), atol=1e-5)
     np.testing.assert_allclose(prepared(inputs), np.broadcast_to(prepared(inputs[:1]), inputs.shape), atol=1e-5)
@@ -119,6 +119,28 @@ def test_growth_by_a_share_of_itself_is_a_trend_of_logarithms():
     part.inputs[0, 0, 0] = 0.0
     with pytest.raises(UserError, match="needs values above 0, and there is 0"):
         preprocess.fit(Data(logarithm=True), made)
+
+
+def test_a_forecast_anchored_at_its_season_follows_what_repeats_itself_and_grows():
+    """A year of 4 steps, each year 10 more than the last: of all windows nothing but that growth is left."""
+    series = (np.tile([5.0, 80.0, 20.0, 1.0], 12) + 10 * (np.arange(48) // 4)).astype(np.float32)
+    inputs = np.stack([series[start : start + 8, np.newaxis] for start in range(34)])
+    labels = np.stack([series[start + 8 : start + 14, np.newaxis] for start in range(34)])
+    part = Subset(inputs, labels, tuple(map(str, range(34))))
+    made = Examples(("x",), part, part, part, "f" * 64, "made", task="forecast", modality="series")
+    prepared = preprocess.fit(Data(anchor="season", season=4, window=8, horizon=6), made)
+    ready, targets = prepared.rows(part)
+    plain = ready * prepared.std[0] + prepared.mean[0]
+    np.testing.assert_allclose(plain[..., 0], np.tile([-10.0] * 4 + [0.0] * 4, (34, 1)), atol=1e-4)
+    told = targets * prepared.target_std[0] + prepared.target_mean[0]
+    np.testing.assert_allclose(told, np.tile([10.0] * 4 + [20.0] * 2, (34, 1)), atol=1e-4)
+    np.testing.assert_allclose(prepared.forecast(targets, inputs), labels, atol=1e-4)
+
+    with pytest.raises(UserError, match=r"needs data\.season from 1 to data\.window = 8 steps; it is 9"):
+        preprocess.fit(Data(anchor="season", season=9), made)
+    two = examples("forecast", padded=False)
+    with pytest.raises(UserError, match="for forecasts of all columns"):
+        preprocess.fit(Data(anchor="season", season=3), two)
 
 
 def test_what_is_stored_with_the_model_is_read_back(tmp_path):

@@ -30,9 +30,10 @@ class Series:
         horizon: steps of a forecast.
         target_mean: one value for each thing forecast, of the training split.
         target_std: likewise; the model answers with `(value - target_mean) / target_std`.
-        anchored: whether all values, of the input and of the forecast, are counted from the last one that is seen
-            (NLinear; Zeng et al. 2023, arXiv:2205.13504): a trend then goes on where it would leave the range
-            of the training data.
+        cycle: how many of the last values that are seen, repeated over the whole input and the forecast, all are
+            counted from; 0: none. With 1, the last one (NLinear; Zeng et al. 2023, arXiv:2205.13504), a trend goes on
+            where it would leave the range of the training data; with a season, so does what it repeats, and an
+            answer of nothing is that it repeats itself.
         logarithm: whether the logarithm is taken of all values before anything else.
         season: steps after which a series repeats itself, for the baseline that the forecast is judged beside; 0: none.
     """
@@ -47,7 +48,7 @@ class Series:
     horizon: int = 0
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
-    anchored: bool = False
+    cycle: int = 0
     logarithm: bool = False
     season: int = 0
     modality: Modality = "series"
@@ -70,7 +71,8 @@ class Series:
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Normalise `(batch, steps, channels)` to float32 of the same shape; padding, rows of NaN, becomes zeros."""
         values = self.plain(inputs)
-        scaled = (values - self.anchor(values) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        anchor = self.anchor(values, first=-self.steps, count=self.steps)
+        scaled = (values - anchor - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.nan_to_num(scaled, nan=0.0).astype(np.float32)
 
     def plain(self, values: np.ndarray) -> np.ndarray:
@@ -81,15 +83,16 @@ class Series:
         """
         return logarithms(values) if self.logarithm else values
 
-    def anchor(self, inputs: np.ndarray) -> np.ndarray:
-        """What is taken off all values of an example: its last ones `(batch, 1, channels)`, or nothing."""
-        return inputs[:, -1:] if self.anchored else np.zeros((1, 1, 1), np.float32)
+    def anchor(self, values: np.ndarray, *, first: int, count: int) -> np.ndarray:
+        """What is taken off `count` steps of examples whose `plain` inputs are `values`: see `repeated`; or zeros."""
+        return repeated(values, self.cycle, first=first, count=count)
 
     def targets(self, labels: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """A forecast as the model gives it: `(batch, horizon, targets)` to float32 `(batch, horizon * targets)`."""
-        scaled = (
-            self.plain(labels) - self.anchor(self.plain(inputs)) - np.array(self.target_mean, np.float32)
-        ) / np.array(self.target_std, np.float32)
+        anchor = self.anchor(self.plain(inputs), first=0, count=self.horizon)
+        scaled = (self.plain(labels) - anchor - np.array(self.target_mean, np.float32)) / np.array(
+            self.target_std, np.float32
+        )
         return scaled.reshape(len(labels), -1).astype(np.float32)
 
     def rows(self, subset: Subset) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +104,7 @@ class Series:
         """The inverse of `targets`: in the unit of the data."""
         shaped = outputs.reshape(len(outputs), self.horizon, len(self.target_mean))
         told = shaped * np.array(self.target_std, np.float32) + np.array(self.target_mean, np.float32)
-        told = told + self.anchor(self.plain(inputs))
+        told = told + self.anchor(self.plain(inputs), first=0, count=self.horizon)
         return np.exp(told) if self.logarithm else told
 
     def open(self, what: str) -> np.ndarray:
@@ -157,21 +160,65 @@ def number(text: str) -> bool:
     return True
 
 
+def repeated(values: np.ndarray, cycle: int, *, first: int, count: int) -> np.ndarray:
+    """The last `cycle` steps of `(batch, steps, channels)` over and over; a zero where `cycle` is 0.
+
+    Args:
+        values: what is seen.
+        cycle: how many of its last steps.
+        first: which step is wanted first: 0 is the one after all that are seen, -1 the last of them.
+        count: how many are wanted.
+
+    Returns:
+        `(batch, count, channels)`, or `(1, 1, 1)`.
+    """
+    if not cycle:
+        return np.zeros((1, 1, 1), values.dtype)
+    last = values[:, values.shape[1] - cycle :]
+    return last[:, np.arange(first, first + count) % cycle]
+
+
+def cycle_of(data: Data, examples: Examples) -> int:
+    """How many of the last values a forecast is counted from.
+
+    Raises:
+        UserError: `data.anchor` is `season`, and there is none, not a whole one is seen, or what is seen is not what is
+            forecast.
+    """
+    steps, channels = examples.shape
+    whole = examples.task == "forecast" and examples.train.labels.shape[2] == channels
+    if data.anchor != "season":
+        return int(data.anchor == "last" and whole)
+    if not whole:
+        raise UserError("data.anchor is 'season', which is for forecasts of all columns; leave data.target empty")
+    if not 0 < data.season <= steps:
+        raise UserError(
+            f"data.anchor is 'season', which needs data.season from 1 to data.window = {steps} steps; it "
+            f"is {data.season}"
+        )
+    return data.season
+
+
 def fit(data: Data, examples: Examples) -> Series:
-    """Length and scale from the training split alone."""
+    """Length and scale from the training split alone.
+
+    Raises:
+        UserError: the recipe wants of the values what they do not have.
+    """
     train = examples.train
     steps, channels = examples.shape
     forecast = examples.task == "forecast"
-    anchored = forecast and data.anchor and train.labels.shape[2] == channels
+    cycle = cycle_of(data, examples)
     logarithm = forecast and data.logarithm
     inputs = logarithms(train.inputs) if logarithm else train.inputs
-    last = inputs[:, -1:] if anchored else np.zeros((1, 1, 1), np.float32)
-    mean, std = scale((inputs - last).reshape(-1, channels))
+    anchor = repeated(inputs, cycle, first=-steps, count=steps)
+    mean, std = scale((inputs - anchor).reshape(-1, channels))
     target_mean: tuple[float, ...] = ()
     target_std: tuple[float, ...] = ()
     if forecast:
         labels = logarithms(train.labels) if logarithm else train.labels
-        target_mean, target_std = scale((labels - last).reshape(-1, labels.shape[2]))
+        anchor = repeated(inputs, cycle, first=0, count=labels.shape[1])
+        target_mean, target_std = scale((labels - anchor).reshape(-1, labels.shape[2]))
     return Series(
         steps=steps,
         channels=channels,
@@ -183,7 +230,7 @@ def fit(data: Data, examples: Examples) -> Series:
         horizon=train.labels.shape[1] if forecast else 0,
         target_mean=target_mean,
         target_std=target_std,
-        anchored=anchored,
+        cycle=cycle,
         logarithm=logarithm,
         season=data.season if forecast else 0,
     )

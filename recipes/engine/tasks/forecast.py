@@ -7,6 +7,7 @@ from recipes.engine import pictures
 from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict, logits_of
 from recipes.engine.preprocess import Preprocess, Series
+from recipes.engine.preprocess.series import repeated
 from recipes.engine.records import Recipe, Train
 from recipes.engine.results import Evaluation, Sample, Shown, Subset
 
@@ -52,7 +53,7 @@ def measure(outputs: np.ndarray, labels: np.ndarray) -> float:
 
 
 def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split: str) -> Evaluation:
-    """R², and in the unit of the data the mean absolute error, its root mean square, and both of the last value.
+    """R², and in the unit of the data the mean absolute error, its root mean square, and the former of repeating.
 
     Args:
         predict: what the model reads → `(batch, horizon * targets)`, in deviations.
@@ -73,10 +74,9 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
         figures["mean absolute error of repeating the last value"] = float(
             np.abs(subset.inputs[:, -1:, :] - subset.labels).mean()
         )
-        season, (steps, horizon) = preprocess.season, (preprocess.steps, preprocess.horizon)
-        if 0 < season <= steps:
-            repeated = subset.inputs[:, steps - season + np.arange(horizon) % season]
-            figures["mean absolute error of repeating the last season"] = float(np.abs(repeated - subset.labels).mean())
+        if 0 < preprocess.season <= preprocess.steps:
+            again = repeated(subset.inputs, preprocess.season, first=0, count=preprocess.horizon)
+            figures["mean absolute error of repeating the last season"] = float(np.abs(again - subset.labels).mean())
     return Evaluation(split, len(subset), "forecast", float(np.square(outputs - targets).mean()), figures)
 
 
