@@ -8,9 +8,9 @@ import keras
 import zoo
 from recipes.engine import preprocess, transfer
 from recipes.engine.errors import UserError
-from recipes.engine.preprocess import Preprocess, Words
+from recipes.engine.preprocess import Images, Preprocess, Words
 from recipes.engine.progress import console
-from recipes.engine.records import Model, Recipe, Train
+from recipes.engine.records import Data, Model, Recipe, Train
 from recipes.engine.results import THINGS, Examples, Task
 from recipes.engine.tasks import TASKS
 from recipes.engine.wording import article
@@ -26,8 +26,9 @@ def build(recipe: Recipe, examples: Examples) -> tuple[keras.Model, Preprocess]:
         UserError: the recipe's model or another setting is not for the task of its data.
     """
     TASKS[examples.task].check(recipe)
-    prepared = preprocess.fit(recipe.data, examples)
-    settings, source = spec(recipe.model, prepared.changes), recipe.transfer.weights
+    source = recipe.transfer.weights
+    prepared = preprocess.fit(reading(recipe, examples), examples)
+    settings = spec(recipe.model, prepared.changes)
     if isinstance(prepared, Words):  # how many words are read is the model's to say
         prepared = dataclasses.replace(prepared, method=getattr(settings, "method", prepared.method))
     check(recipe, settings, prepared)
@@ -45,7 +46,17 @@ def build(recipe: Recipe, examples: Examples) -> tuple[keras.Model, Preprocess]:
     loaded = zoo.weights.load(model, source, spec=settings)
     for note in loaded.notes:
         console.print(f"note: {note}")
-    return model, preprocess.fit(recipe.data, examples, belongs=loaded)
+    if isinstance(prepared, Images) and loaded.mean is not None and loaded.std is not None:
+        prepared = dataclasses.replace(prepared, mean=loaded.mean, std=loaded.std)
+    return model, prepared
+
+
+def reading(recipe: Recipe, examples: Examples) -> Data:
+    """The record of the data, with the tokenizer of the recipe's weights where it leaves the choice open."""
+    if examples.modality != "text" or not recipe.transfer.weights or recipe.data.tokenizer != "auto":
+        return recipe.data
+    tokenizer = zoo.weights.tokenizer(recipe.model.name, recipe.transfer.weights)
+    return dataclasses.replace(recipe.data, tokenizer=str(tokenizer)) if tokenizer else recipe.data
 
 
 def check(recipe: Recipe, settings: zoo.Spec, prepared: Preprocess) -> None:

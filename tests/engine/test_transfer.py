@@ -24,6 +24,7 @@ from recipes.engine import (
     run,
     runs,
     stages,
+    tokens,
     train,
     transfer,
 )
@@ -176,3 +177,24 @@ def test_a_warmup_schedule_survives_being_written_down():
     steps = train.schedule(Train(warmup=0.5, lr=0.1), 20)
     again = train.Warmup.from_config(steps.get_config())
     assert [float(again(step)) for step in (0, 5, 15)] == [float(steps(step)) for step in (0, 5, 15)]
+
+
+@pytest.mark.parametrize("chosen", ["auto", "char"])
+def test_weights_of_texts_bring_their_tokenizer_unless_another_is_asked_for(chosen, tmp_path):
+    reviews = [f"{word} film, {number}" for number in range(20) for word in ("good", "bad")]
+    rows = [f'"{text}",{label}' for text, label in zip(reviews, ["pos", "neg"] * 20, strict=True)]
+    (tmp_path / "reviews.csv").write_text("\n".join(["text,label", *rows]))
+    theirs = tokens.fit(["quite another text about films"], kind="wordpiece", size=60)
+    (tmp_path / "tokenizer.json").write_text(theirs.to_json())
+    size = theirs.size if chosen == "auto" else 24
+    settings = dataclasses.replace(zoo.spec("bert_tiny"), vocabulary=size)
+    given = zoo.build(settings, input_shape=(12,), classes=2)
+    given.save_weights(tmp_path / "bert.weights.h5")
+    recipe = Recipe(
+        data=Data(source=str(tmp_path / "reviews.csv"), steps=12, tokenizer=chosen, vocabulary=size),
+        model=Model(name="bert_tiny"),
+        transfer=Transfer(weights=str(tmp_path / "bert.weights.h5")),
+    )
+    model, prepared = network.build(recipe, data.load(recipe.data))
+    assert (prepared.tokens.words == theirs.words) == (chosen == "auto")
+    np.testing.assert_array_equal(model.get_weights()[0], given.get_weights()[0])

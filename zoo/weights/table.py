@@ -23,6 +23,9 @@ TABLE: Mapping[str, tuple[Published, ...]] = {
 TOPS = {"bert": ("pool",), "vgg": ("top", "fc")}
 """Family → fields of what comes after the features."""
 
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+"""What a tokenizer is called that lies beside a file of weights."""
+
 
 def published(model: str) -> tuple[Published, ...]:
     """The weights that are known for a model of the zoo, by name; none for other names."""
@@ -62,15 +65,41 @@ def recognise(path: Path, family: str, spec: Spec) -> tuple[Published | None, li
     return None, []
 
 
-def obtain(entry: Published, *, headless: bool, offline: bool, progress: bool) -> Path:
-    """The file of published weights: from the cache, or fetched.
+def tokenizer(model: str, source: str | Path, *, offline: bool = False, progress: bool = True) -> Path | None:
+    """The tokenizer that the numbers in weights belong to, with which texts must be read; None where none is known.
+
+    That of published weights comes with them; to a file of weights belongs what lies beside it.
+
+    Args:
+        model: a name from `list_models`.
+        source: a name from `published`, or the path of a file.
+        offline: fetch nothing; so does the environment variable `EDGEZOO_OFFLINE=1`.
+        progress: show a bar for a download, in a terminal.
+
+    Raises:
+        ZooError: it cannot be fetched.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        beside = (path.with_name(name) for name in TOKENIZERS)
+        return next((file for file in beside if file.is_file()), None)
+    entry = next((entry for entry in published(model) if entry.name == str(source)), None)
+    if entry is None or not entry.tokenizer:
+        return None
+    return obtain(entry, name=entry.tokenizer, offline=offline, progress=progress)
+
+
+def obtain(
+    entry: Published, *, name: str = "", headless: bool = False, offline: bool = False, progress: bool = True
+) -> Path:
+    """The file of published weights, or the one called `name` that comes with them: from the cache, or fetched.
 
     Raises:
         ZooError: it is not there and may not or cannot be fetched; says where to put it.
     """
     copies = entry.headless if headless else entry.files
     folder = fetch.folder() / "weights" / entry.model
-    file = copies[0].files[0]
+    file = next(file for file in copies[0].files if name in ("", file.name))
     path = folder / file.name
     if path.is_file() and file.digest is None:
         fetch.pin(folder, file)

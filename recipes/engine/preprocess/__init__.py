@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag, TypeAdapter
 
-import zoo
 from recipes.engine.errors import UserError
 from recipes.engine.preprocess import images, language, pairs, series, sounds, texts, words
 from recipes.engine.preprocess.images import Images
@@ -44,10 +43,10 @@ Preprocess = Images | Series | Sounds | Texts | Language | Pairs | Words
 MEMBER = "edgezoo.json"
 
 
-def fit(data: Data, examples: Examples, *, belongs: zoo.weights.Loaded | None = None) -> Preprocess:
-    """The preprocessing of a recipe, from its training split; published weights may bring a part of it."""
+def fit(data: Data, examples: Examples) -> Preprocess:
+    """The preprocessing of a recipe, from its training split."""
     if examples.modality == "image":
-        return images.fit(data, examples, belongs)
+        return images.fit(data, examples)
     if examples.modality == "series":
         return series.fit(data, examples)
     if examples.modality == "audio":

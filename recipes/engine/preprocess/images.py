@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-import zoo
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Modality, Task
 from recipes.engine.sources.images import to_array
@@ -63,19 +62,13 @@ class Images:
         return to_array(Path(what), size=(self.height, self.width), channels=self.channels)
 
 
-def fit(data: Data, examples: Examples, belongs: zoo.weights.Loaded | None) -> Images:
-    """The preprocessing of pictures.
-
-    Published weights bring their own, since they mean nothing on other numbers. Otherwise `unit` is pixel / 255 and
-    `standard` has mean and deviation of the training split.
-    """
+def fit(data: Data, examples: Examples) -> Images:
+    """The preprocessing of pictures: `unit` is pixel / 255, `standard` has mean and deviation of the training split."""
     height, width, channels = examples.shape
     mean, std = np.zeros(channels), np.full(channels, 255.0)
     if data.normalize == "standard":
         pixels = examples.train.inputs.reshape(-1, channels)
         mean, std = pixels.mean(axis=0), np.maximum(pixels.std(axis=0), 1.0)
-    if belongs is not None and belongs.mean is not None and belongs.std is not None:
-        mean, std = np.array(belongs.mean), np.array(belongs.std)
     return Images(
         height=height,
         width=width,
