@@ -12,6 +12,7 @@ import numpy as np
 
 from compress import flatbuffer
 from compress.errors import CompressError
+from compress.lookup import look_up
 from compress.recurrent import LSTM, Forms
 from compress.rescale import mend
 from compress.serve import answer
@@ -77,7 +78,7 @@ def light(model: keras.Model, *, recipe: str) -> bytes:
 
     content = to_float(model)
     if LSTM not in flatbuffer.operators(content):
-        return quantized(content, recipe, [])
+        return quantized(look_up(content), recipe, [])
 
     def settings(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -87,7 +88,7 @@ def light(model: keras.Model, *, recipe: str) -> bytes:
     fused = _convert(model, settings)
     if recipe == "float16":
         return fused
-    return min(fused, quantized(to_float(model, Forms(fuse=False)), recipe, []), key=len)
+    return min(fused, quantized(look_up(to_float(model, Forms(fuse=False))), recipe, []), key=len)
 
 
 def quantized(content: bytes, recipe: str, examples: list[Example]) -> bytes:

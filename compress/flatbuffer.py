@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import flatbuffers  # type: ignore[import-untyped]
+import flatbuffers  # type: ignore[import-untyped]  # it ships no types, and there are no stubs of it
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -112,6 +112,18 @@ def inline(model: Any, content: bytes) -> None:
         if buffer.offset > 1:
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
+
+
+def code_of(model: Any, builtin: int) -> int:
+    """The index of a builtin operator among the codes of a `schema.ModelT`; it joins them where it is not there."""
+    for index, code in enumerate(model.operatorCodes):
+        if code.builtinCode == builtin:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode, code.version = builtin, 1
+    code.deprecatedBuiltinCode = min(builtin, 127)  # a byte in old files; 127 stands for "look at the new field"
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
 
 
 def pack(model: Any, *, size: int) -> bytes:

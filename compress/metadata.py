@@ -10,11 +10,11 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
-import flatbuffers  # type: ignore[import-untyped]
+import flatbuffers  # type: ignore[import-untyped]  # it ships no types, and there are no stubs of it
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import number_types as N
-from flatbuffers.table import Table  # type: ignore[import-untyped]
+from flatbuffers.table import Table  # type: ignore[import-untyped]  # it ships no types, and there are no stubs of it
 
 from compress.errors import CompressError
 from compress.flatbuffer import inline, pack, unpack
@@ -22,7 +22,8 @@ from compress.flatbuffer import inline, pack, unpack
 _ENTRY = b"TFLITE_METADATA"
 _LABELS = "labels.txt"
 _IMAGE, _FEATURE, _NORMALIZATION, _AXIS_LABELS = 2, 1, 1, 2  # ContentProperties, ProcessUnitOptions, AssociatedFileType
-_VOCABULARY = 5  # AssociatedFileType
+_DESCRIPTIONS, _VOCABULARY = 1, 5  # AssociatedFileType
+_VOCABULARIES = ("vocab.txt", "tokenizer.json")
 _COLORS = {3: 1, 1: 2}  # channels → ColorSpaceType RGB, GRAYSCALE
 
 
@@ -38,7 +39,7 @@ class Metadata:
             the unit of its data.
         std: divides it then, on the same scale: value = (pixel - mean) / std.
         files: what else goes with the input, by file name: `vocab.txt`, one token a line in the order of their numbers,
-            or a tokenizer's `tokenizer.json`. An input of tokens has no mean and no std.
+            or a tokenizer's `tokenizer.json`, or others. An input of tokens has no mean and no std.
     """
 
     name: str
@@ -120,7 +121,7 @@ def _pack(metadata: Metadata, shape: list[int], inputs: int, outputs: int, *, to
         options = _table(b, 2, {0: ("ref", mean), 1: ("ref", std)})
         entry[4] = ("ref", _vector(b, [_table(b, 2, {0: ("byte", _NORMALIZATION), 1: ("ref", options)})]))
     if metadata.files:
-        entry[6] = ("ref", _vector(b, [_file(b, name, _VOCABULARY) for name in metadata.files]))
+        entry[6] = ("ref", _vector(b, [_file(b, name, _VOCABULARY if name in _VOCABULARIES else _DESCRIPTIONS) for name in metadata.files]))
     first = _table(b, 7, entry)
     labels = {6: ("ref", _vector(b, [_file(b, _LABELS, _AXIS_LABELS)]))} if metadata.labels else {}
     probability = _table(b, 7, {0: ("ref", b.CreateString("score")), **labels})

@@ -20,7 +20,6 @@ from compress import flatbuffer
 
 _HIDDEN = 4  # of the intermediate tensors
 _OUTPUT_STATE, _CELL_STATE = 18, 19  # of the inputs, of which some are left out in the file
-_QUANTIZE = schema.BuiltinOperator.QUANTIZE
 
 
 def mend(content: bytes) -> bytes:
@@ -96,18 +95,6 @@ def _requantized(model: Any, operator: Any, quantization: Any) -> Any:
     graph.tensors.append(fresh)
     operator.outputs = [len(graph.tensors) - 1]
     quantize = schema.OperatorT()
-    quantize.opcodeIndex = _code(model)
+    quantize.opcodeIndex = flatbuffer.code_of(model, schema.BuiltinOperator.QUANTIZE)
     quantize.inputs, quantize.outputs = operator.outputs, [wanted]
     return quantize
-
-
-def _code(model: Any) -> int:
-    """The index of QUANTIZE among the model's operator codes; it joins them where it is not there."""
-    for index, code in enumerate(model.operatorCodes):
-        if code.builtinCode == _QUANTIZE:
-            return index
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = _QUANTIZE
-    code.version = 1
-    model.operatorCodes.append(code)
-    return len(model.operatorCodes) - 1

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+import compress
 import zoo
 from zoo.weights import load
 
@@ -157,25 +158,60 @@ def test_a_vector_is_what_the_head_reads():
         zoo.embedder(zoo.build("char_lstm", input_shape=(5,)))
 
 
+def test_with_int8_weights_the_embeddings_are_int8_too(scramble, tmp_path):
+    spec = dataclasses.replace(SMALL, vocabulary=3000, width=48, pool="mean")
+    model = zoo.embedder(zoo.build(spec, input_shape=(10,), classes=2))
+    scramble(model)
+    artifact = compress.export(model, tmp_path / "x.tflite", quantize="dynamic")
+    float_bytes = sum(4 * math.prod(weight.shape) for weight in model.weights)
+    assert artifact.bytes < 0.4 * float_bytes and artifact.ops["EMBEDDING_LOOKUP"] == 2
+    vectors = compress.LiteModel(artifact.path).predict(TOKENS)
+    assert (vectors * model.predict(TOKENS, verbose=0)).sum(axis=1).min() > 0.999
+
+
+SENTENCES = {
+    "a man is eating food.": [1037, 2158, 2003, 5983, 2833, 1012],
+    "a man eats bread": [1037, 2158, 20323, 7852],
+    "the moon": [1996, 4231],
+    "Trains to the coast leave at ten past every hour.": [
+        *(4499, 2000, 1996, 3023, 2681, 2012),
+        *(2702, 2627, 2296, 3178, 1012),
+    ],
+    "Where do I send the form?": [2073, 2079, 1045, 4604, 1996, 2433, 1029],
+    "Great acting, but the plot makes no sense at all.": [
+        *(2307, 3772, 1010, 2021, 1996, 5436),
+        *(3084, 2053, 3168, 2012, 2035, 1012),
+    ],
+    "How do I reset my password?": [2129, 2079, 1045, 25141, 2026, 20786, 1029],
+    "Interest rates rose by half a percent in March": [3037, 6165, 3123, 2011, 2431, 1037, 3867, 1999, 2233],
+    "zoology": [22405],
+    "!": [999],
+}
+"""Their tokens in the vocab.txt of MiniLM, without the marks around them."""
+
+
 @pytest.mark.slow
 def test_the_packaged_minilm(tmp_path, monkeypatch):
-    """Ids from its vocab.txt: "a man is eating food.", "a man eats bread", "the moon"."""
+    """The model and its files against the pass in numpy from the very same weights."""
     monkeypatch.setenv("EDGEZOO_OFFLINE", "0")
     monkeypatch.setenv("EDGEZOO_CACHE", str(tmp_path))
-    texts = [
-        [101, 1037, 2158, 2003, 5983, 2833, 1012, 102],
-        [101, 1037, 2158, 20323, 7852, 102],
-        [101, 1996, 4231, 102],
-    ]
+    texts = [[101, *ids, 102] for ids in SENTENCES.values()]
     tokens = np.array([text + [0] * (32 - len(text)) for text in texts], "int32")
     spec = zoo.spec("minilm_l6")
     model = zoo.build(spec, input_shape=(32,), classes=2)
     done = load(model, "sentence_transformers", spec=spec, progress=False)
     assert done.new == ("head",)
-    vectors = zoo.embedder(model).predict(tokens, verbose=0)
+    embedder = zoo.embedder(model)
+    vectors = embedder.predict(tokens, verbose=0)
     (file,) = tmp_path.glob("**/*.safetensors")
     hidden = encode(safetensors.numpy.load_file(file), tokens, np.zeros_like(tokens), heads=12)
     expected = unit_mean(hidden, tokens)
     assert (vectors * expected).sum(axis=1).min() > 0.99999
     near = vectors @ vectors.T
     assert near[0, 1] > 0.5 > near[0, 2]
+    for quantize, least, largest in (("none", 0.9999, 90e6), ("dynamic", 0.98, 24e6)):
+        artifact = compress.export(embedder, tmp_path / "x.tflite", quantize=quantize)
+        lite = compress.LiteModel(artifact.path).predict(tokens)
+        cosine = (lite * expected).sum(axis=1) / np.linalg.norm(lite, axis=1)
+        print(quantize, artifact.bytes, cosine.min(), cosine.mean())
+        assert artifact.bytes < largest and cosine.min() > least
