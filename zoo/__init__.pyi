@@ -20,7 +20,7 @@ from .models import build, endpoints, list_models, spec
 from .sequence.attention import attention
 from .sequence.bert import embedder
 from .sequence.decode import Stepped, stepped
-from .sequence.generate import generate
+from .sequence.generate import NextToken, generate
 from .sequence.translate import translate
 from .transfer import RateTest, find_rate, layerwise, stages, train_from
 
@@ -30,6 +30,7 @@ __all__ = [
     "Comparison",
     "Layers",
     "Measured",
+    "NextToken",
     "RateTest",
     "Spec",
     "Stepped",

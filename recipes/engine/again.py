@@ -106,6 +106,8 @@ def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "
             quantize=quantize,
             calibration=stages.calibration(recipe, examples, prepared),
             metadata=stages.metadata(recipe, prepared, summary=runs.read_manifest(folder)["summary"]),
+            stream_steps=recipe.export.stream_steps,
+            signatures=stages.signatures(model, prepared.task),
         )
         checked = compress.verify(
             artifact,

@@ -51,22 +51,25 @@ def generate_command(args: list[str]) -> None:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
+        lite: bool = False,
     ) -> None:
         """Go on with a text; it is printed as it comes.
 
         Args:
-            run: a run folder or a .keras file.
+            run: a run folder, a .keras or a .tflite file.
             prompt: the beginning, or a .txt file of it.
             count: tokens to add.
             temperature: 0 always takes the likeliest token; above 1 is bolder.
             top_k: draw from so many likeliest tokens only.
             top_p: draw from the likeliest tokens that have this probability together, above 0 to 1.
             seed: of the draws.
+            lite: use the run's model.tflite.
         """
         import_keras()
         from recipes.engine.generate import told
 
-        for piece in told(run, prompt, count=count, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed):
+        said = told(run, prompt, count=count, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, lite=lite)
+        for piece in said:
             print(piece, end="", flush=True)
         print()
 

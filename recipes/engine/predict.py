@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 import zoo
-from recipes.engine import preprocess, stages
+from recipes.engine import preprocess
 from recipes.engine.errors import UserError
 from recipes.engine.evaluate import Predict, softmax
 from recipes.engine.files import whole
@@ -83,32 +83,23 @@ def keras_predict(path: Path) -> tuple[Predict, Preprocess]:
 def lite_predict(path: Path) -> tuple[Predict, Preprocess]:
     """The same for a `.tflite` file.
 
-    Size, normalisation and labels of pictures and of series with a class are read from the file itself. What the file
-    cannot hold, a tokenizer, the spectrogram, the scale of a forecast, is read from the `model.keras` beside it.
-
     Raises:
-        UserError: the file carries no metadata, or lacks the `model.keras` that it needs.
+        UserError: the file does not say how it is fed.
         compress.CompressError: it is missing or is no `.tflite` file.
     """
     import compress
 
     with quiet():
         model = compress.LiteModel(path)
-    beside = path.with_name("model.keras")
-    prepared = preprocess.read(beside) if beside.exists() else None
+    about = model.metadata
+    prepared = preprocess.from_files(about.files) if about else None
     if isinstance(prepared, Words | Pairs):
         names = INPUTS[prepared.task]
         return lambda x: model.run(dict(zip(names, x, strict=True)))[model.output.name], prepared
-    if prepared is not None and not isinstance(prepared, Images):
+    if prepared is not None:
         return model.predict, prepared
-    about = model.metadata
-    if len(model.input_shape) == 2 or (about is not None and stages.OUTPUTS["forecast"] in about.description):
-        raise UserError(f"{path} needs the model.keras of its run beside it, which has the tokenizer or the scale")
-    if about is None or not about.labels:
-        raise UserError(f"{path} carries no labels and normalisation; export it with `edgezoo export RUN`")
-    if len(model.input_shape) == 3:
-        _, steps, channels = model.input_shape
-        return model.predict, Series(steps, channels, about.mean, about.std, about.labels)
+    if about is None or not about.labels or len(model.input_shape) != 4:
+        raise UserError(f"{path} does not say how it is fed and what it answers; export it with `edgezoo export RUN`")
     _, height, width, channels = model.input_shape
     task: Task = "segment" if len(model.output.shape) == 4 else "classify"
     return model.predict, Images(height, width, channels, about.mean, about.std, about.labels, task)

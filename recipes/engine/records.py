@@ -226,7 +226,10 @@ class Export:
     """Before training, convert the untrained model too, which takes as long as its export: what the rules about layers
     do not know shows then."""
     calibration: Count = 256
-    """Training images that set the activation ranges of a post-training int8 file."""
+    """Training examples that set the activation ranges of a post-training int8 file."""
+    stream_steps: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Recurrent models of series: steps of a piece that the file's signature `stream` takes, with the states that it
+    gave for the piece before; 0: there is no such signature."""
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -11,7 +11,7 @@ import numpy as np
 
 import compress
 import zoo
-from recipes.engine import feed, preprocess, train, transfer
+from recipes.engine import feed, generate, preprocess, train, transfer
 from recipes.engine.errors import UserError
 from recipes.engine.files import whole, write_json
 from recipes.engine.preprocess import Images, Preprocess, Series, Sounds
@@ -224,6 +224,8 @@ def ship(
             quantize=recipe.export.quantize,
             calibration=calibration(recipe, examples, prepared),
             metadata=about,
+            stream_steps=recipe.export.stream_steps,
+            signatures=signatures(small, examples.task),
         )
         float_artifact = compress.export(model, folder / "model_float32.tflite", quantize="none", metadata=about)
         if isinstance(
@@ -238,6 +240,11 @@ def ship(
         )
 
 
+def signatures(model: keras.Model, task: Task) -> dict[str, keras.Model]:
+    """Further models in the file: of one that goes on with texts, what reads a token and remembers those before it."""
+    return {generate.STEP: zoo.stepped(compress.strip(model)).step} if task == "generate" else {}
+
+
 def metadata(recipe: Recipe, prepared: Preprocess, *, summary: str) -> compress.Metadata:
     """What the file says of itself: labels in order, and the normalisation of its input."""
     scale = (prepared.mean, prepared.std) if isinstance(prepared, Images | Series) else ((0.0,), (1.0,))
@@ -248,4 +255,5 @@ def metadata(recipe: Recipe, prepared: Preprocess, *, summary: str) -> compress.
         labels=prepared.classes,
         mean=scale[0],
         std=scale[1],
+        files=preprocess.files(prepared),
     )

@@ -10,8 +10,7 @@ import pytest
 
 import compress
 from recipes.engine import Data, Export, Gate, Model, Recipe, Train, cli, run, runs
-from recipes.engine.errors import UserError
-from recipes.engine.predict import predict
+from recipes.engine.predict import keras_model, predict
 
 rng = np.random.default_rng(0)
 
@@ -114,7 +113,7 @@ def finished(tmp_path_factory):
                 data=Data(**values),
                 model=model,
                 train=train,
-                export=Export(quantize="int8", calibration=32),
+                export=Export(quantize="int8", calibration=32, stream_steps=int(name == "forecast")),
                 gate=Gate(max_drop=None),
                 output=str(root),
             )
@@ -155,9 +154,8 @@ def test_the_file_answers_texts_with_the_tokenizer_of_its_run(finished, name, tm
     for one, other in zip(ours, theirs, strict=True):
         assert one.note == other.note
         assert dict(one.ranking) == pytest.approx(dict(other.ranking), abs=0.1)
-    (tmp_path / "model.tflite").write_bytes((home / "model.tflite").read_bytes())
-    with pytest.raises(UserError, match=r"needs the model\.keras of its run beside it"):
-        predict(tmp_path / "model.tflite", texts)
+    (tmp_path / "alone.tflite").write_bytes((home / "model.tflite").read_bytes())
+    assert predict(tmp_path / "alone.tflite", texts) == theirs
 
 
 def test_the_file_forecasts_in_the_unit_of_the_data(finished, tmp_path):
@@ -168,9 +166,32 @@ def test_the_file_forecasts_in_the_unit_of_the_data(finished, tmp_path):
     )
     assert len(ours) == 2 and all(95 < value < 105 for value in ours)
     np.testing.assert_allclose(theirs, ours, atol=0.1)
-    (tmp_path / "model.tflite").write_bytes((home / "model.tflite").read_bytes())
-    with pytest.raises(UserError, match=r"needs the model\.keras of its run beside it"):
-        predict(tmp_path / "model.tflite", [str(tmp_path / "seen.csv")])
+    (tmp_path / "alone.tflite").write_bytes((home / "model.tflite").read_bytes())
+    (alone,) = predict(tmp_path / "alone.tflite", [str(tmp_path / "seen.csv")])
+    assert alone.forecast[0][1] == theirs
+
+
+def test_the_file_reads_a_series_piece_by_piece(finished):
+    home, facts = finished("forecast")
+    model, prepared = keras_model(home / "model.keras")
+    (seen,) = prepared(facts.examples.test.inputs[:1])
+    stream = compress.LiteStream(home / "model.tflite")
+    for step in seen:
+        answer = stream.feed(step[np.newaxis])
+    np.testing.assert_allclose(answer, model.predict(seen[np.newaxis], verbose=0)[0], atol=0.05)
+
+
+def test_the_file_goes_on_with_a_text_as_the_model_does(finished, tmp_path, capsys):
+    home, _ = finished("generate")
+    cli.dispatch(["export", str(home), "--quantize", "none", "--output", str(tmp_path / "float.tflite")])
+    capsys.readouterr()
+    texts = []
+    for asked in (str(home), str(tmp_path / "float.tflite"), str(home), str(home)):
+        lite = ["--lite"] if len(texts) == 2 else []
+        cli.dispatch(["generate", asked, "abcd", "--count", "30", "--temperature", "0.7", "--seed", "3", *lite])
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] == texts[3]
+    assert texts[2].startswith("abcd") and len(texts[2]) == len(texts[0])
 
 
 @pytest.mark.slow

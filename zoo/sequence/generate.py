@@ -1,19 +1,42 @@
 """Go on with a text, token by token."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from zoo import check
 from zoo.errors import ZooError
-from zoo.sequence.decode import Stepped, stepped
+from zoo.sequence.decode import stepped
 from zoo.sequence.sample import Choose, sampler
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """A model that reads a token and remembers those before it: that of `Stepped`, or the same in a file.
+
+    Attributes:
+        step: from `token` and the memory (with a cache also `position`) to `logits` and the memory, see `Stepped.step`.
+        memory: shape of the memory, `(1, …)`; it begins as zeros.
+        vocabulary: how many tokens there are.
+        steps: how many tokens of a prompt are read; with a cache, how many are seen at once.
+        cached: whether the memory is the `cache` of attention, or else recurrent `states`.
+        fill: tokens, int32 `(1, steps)` → the cache of all of them; without it they are read one by one.
+    """
+
+    step: Callable[[Arrays], Arrays]
+    memory: tuple[int, ...]
+    vocabulary: int
+    steps: int
+    cached: bool
+    fill: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def generate(
-    model: keras.Model,
+    model: keras.Model | NextToken,
     prompt_tokens: Sequence[int] | np.ndarray,
     *,
     count: int,
@@ -30,7 +53,7 @@ def generate(
     reads the last `steps` tokens of a prompt, and then goes on without an end.
 
     Args:
-        model: of the task `generate`, built or loaded.
+        model: of the task `generate`, built or loaded; or the step of one.
         prompt_tokens: the beginning, at least one token.
         count: tokens to add.
         temperature: logits are divided by it: below 1 the likely becomes likelier; 0 takes the likeliest always.
@@ -44,47 +67,58 @@ def generate(
     """
     check.whole(count, "count", least=0)
     choose = sampler(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    following = model if isinstance(model, NextToken) else _following(model)
+    prompt = known(prompt_tokens, following.vocabulary, "the prompt")
+    return _told(following, prompt[-following.steps :], count, choose)
+
+
+def _following(model: keras.Model) -> NextToken:
     parts = stepped(model)
     if parts.encode is not None:
         raise ZooError(f"{model.name} translates; give it to zoo.translate")
-    prompt = known(prompt_tokens, model.outputs[0].shape[-1], "the prompt")
-    return _told(parts, prompt[-model.inputs[0].shape[1] :], model.inputs[0].shape[1], count, choose)
+    memory = parts.step.input["states" if parts.fill is None else "cache"]
+    return NextToken(
+        step=parts.step.predict_on_batch,
+        memory=(1, *memory.shape[1:]),
+        vocabulary=model.outputs[0].shape[-1],
+        steps=model.inputs[0].shape[1],
+        cached=parts.fill is not None,
+        fill=parts.fill.predict_on_batch if parts.fill is not None else None,
+    )
 
 
-def _told(parts: Stepped, window: list[int], steps: int, count: int, choose: Choose) -> Iterator[int]:
-    memory = _read(parts, window[:-1], steps)
+def _told(model: NextToken, window: list[int], count: int, choose: Choose) -> Iterator[int]:
+    memory = _read(model, window[:-1])
     for _ in range(count):
-        if parts.fill is not None and len(window) > steps:
-            window = window[-max(1, steps // 2) :]
-            memory = _read(parts, window[:-1], steps)
-        logits, memory = _step(parts, window[-1], len(window) - 1, memory)
+        if model.cached and len(window) > model.steps:
+            window = window[-max(1, model.steps // 2) :]
+            memory = _read(model, window[:-1])
+        logits, memory = _step(model, window[-1], len(window) - 1, memory)
         token = choose(logits)
         yield token
         window.append(token)
 
 
-def _read(parts: Stepped, tokens: list[int], steps: int) -> np.ndarray:
+def _read(model: NextToken, tokens: list[int]) -> np.ndarray:
     """The memory of some tokens."""
-    if parts.fill is not None:
+    if model.fill is not None:
         # What comes after the tokens is not looked at before it is overwritten.
-        padded = np.zeros((1, steps), "int32")
+        padded = np.zeros((1, model.steps), "int32")
         padded[0, : len(tokens)] = tokens
-        return np.asarray(parts.fill.predict_on_batch(padded))
-    states = np.zeros((1, parts.step.input["states"].shape[1]), "float32")
+        return np.asarray(model.fill(padded))
+    memory = np.zeros(model.memory, "float32")
     for place, token in enumerate(tokens):
-        _, states = _step(parts, token, place, states)
-    return states
+        _, memory = _step(model, token, place, memory)
+    return memory
 
 
-def _step(parts: Stepped, token: int, position: int, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _step(model: NextToken, token: int, position: int, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Logits `(vocabulary,)`, and the memory with the token in it."""
-    fed: dict[str, Any] = {"token": np.array([[token]], "int32")}
-    if parts.fill is not None:
-        fed |= {"position": np.array([position], "int32"), "cache": memory}
-    else:
-        fed["states"] = memory
-    answer = parts.step.predict_on_batch(fed)
-    return answer.pop("logits")[0], next(iter(answer.values()))
+    fed = {"token": np.array([[token]], "int32"), "cache" if model.cached else "states": memory}
+    if model.cached:
+        fed["position"] = np.array([position], "int32")
+    answer = model.step(fed)
+    return answer["logits"][0], answer["cache" if model.cached else "states"]
 
 
 def known(tokens: Sequence[int] | np.ndarray, vocabulary: int, name: str) -> list[int]:

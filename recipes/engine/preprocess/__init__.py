@@ -1,4 +1,4 @@
-"""From an example to what the model reads; stored inside `model.keras` so that the file is enough to predict.
+"""From an example to what the model reads; stored inside `model.keras` and `model.tflite`, so that either is enough.
 
 One module a modality. Each has a frozen record, which is all that is stored, and `fit`, which makes it from the
 training split.
@@ -6,6 +6,7 @@ training split.
 
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,13 +35,15 @@ __all__ = [
     "Texts",
     "Words",
     "attach",
+    "files",
     "fit",
+    "from_files",
     "read",
 ]
 
 Preprocess = Images | Series | Sounds | Texts | Language | Pairs | Words
 
-MEMBER = "edgezoo.json"
+MEMBER, TOKENIZER = "edgezoo.json", "tokenizer.json"
 
 
 def fit(data: Data, examples: Examples) -> Preprocess:
@@ -98,3 +101,23 @@ def read(model_file: Path) -> Preprocess:
     except KeyError:
         raise UserError(f"{model_file} holds no preprocessing, so it was not written by an edgezoo run") from None
     return STORED.validate_python(values)
+
+
+def files(preprocess: Preprocess) -> dict[str, bytes]:
+    """What goes into a `.tflite` file, by name: none for pictures, whose size and scale the standard metadata hold.
+
+    A tokenizer is a file of its own, as programs on a device read it.
+    """
+    if isinstance(preprocess, Images):
+        return {}
+    values = asdict(preprocess)
+    tokenizer = {TOKENIZER: values.pop("tokenizer").encode()} if "tokenizer" in values else {}
+    return {MEMBER: json.dumps(values).encode(), **tokenizer}
+
+
+def from_files(given: Mapping[str, bytes]) -> Preprocess | None:
+    """The preprocessing of `files`; None where there is none."""
+    if MEMBER not in given:
+        return None
+    tokenizer = {"tokenizer": given[TOKENIZER].decode()} if TOKENIZER in given else {}
+    return STORED.validate_python({**json.loads(given[MEMBER]), **tokenizer})
