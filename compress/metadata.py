@@ -121,7 +121,8 @@ def _pack(metadata: Metadata, shape: list[int], inputs: int, outputs: int, *, to
         options = _table(b, 2, {0: ("ref", mean), 1: ("ref", std)})
         entry[4] = ("ref", _vector(b, [_table(b, 2, {0: ("byte", _NORMALIZATION), 1: ("ref", options)})]))
     if metadata.files:
-        entry[6] = ("ref", _vector(b, [_file(b, name, _VOCABULARY if name in _VOCABULARIES else _DESCRIPTIONS) for name in metadata.files]))
+        kinds = {name: _VOCABULARY if name in _VOCABULARIES else _DESCRIPTIONS for name in metadata.files}
+        entry[6] = ("ref", _vector(b, [_file(b, name, kind) for name, kind in kinds.items()]))
     first = _table(b, 7, entry)
     labels = {6: ("ref", _vector(b, [_file(b, _LABELS, _AXIS_LABELS)]))} if metadata.labels else {}
     probability = _table(b, 7, {0: ("ref", b.CreateString("score")), **labels})
