@@ -1,0 +1,34 @@
+"""The year that follows: monthly airline passengers by an LSTM that learns what differs from the year before.
+
+Task: forecast the next 12 months from the last 36.
+Data: 144 months, 1949 to 1960 (Box and Jenkins 1976), as aeon ships them: `edgezoo data get airline --via pip`. Split in
+    time: what is forecast lies in 1952 to 1956 to train on, in 1957 and 1958 to choose on, in 1959 and 1960 to report on.
+Paper: Box and Jenkins 1976, "Time Series Analysis", chapter 9: logarithms, and differences from the same month a year
+    ago; here an LSTM (Hochreiter and Schmidhuber 1997) of them, after Zeng et al. 2023, arXiv:2205.13504, section 4.
+Result: not measured yet.
+Time: not measured yet.
+"""
+
+from recipes.engine import Augment, Data, Export, Gate, Model, Recipe, Train, main
+
+recipe = Recipe(
+    name="airline_forecast",
+    data=Data(
+        source="airline",
+        validation=1 / 6,
+        test=1 / 6,
+        window=36,
+        horizon=12,
+        season=12,
+        anchor="season",
+        logarithm=True,
+    ),
+    model=Model(name="lstm_small"),
+    augment=Augment(),
+    train=Train(epochs=100, batch_size=16, lr=3e-3, ema=0.95),
+    export=Export(quantize="int8"),
+    gate=Gate(max_drop=0.1),
+)
+
+if __name__ == "__main__":
+    main(recipe)
