@@ -1,8 +1,9 @@
 """The year that follows: monthly airline passengers by an LSTM that learns what differs from the year before.
 
 Task: forecast the next 12 months from the last 36.
-Data: 144 months, 1949 to 1960 (Box and Jenkins 1976), as aeon ships them: `edgezoo data get airline --via pip`. Split in
-    time: what is forecast lies in 1952 to 1956 to train on, in 1957 and 1958 to choose on, in 1959 and 1960 to report on.
+Data: 144 months, 1949 to 1960 (Box and Jenkins 1976), as aeon ships them: `edgezoo data get airline --via pip`. Split
+    in time: forecast are 1952 to 1956 to train on, 1957 and 1958 to choose on, 1959 and 1960 to report on; 49, 13
+    and 13 windows, each a month later than the one before.
 Paper: Box and Jenkins 1976, "Time Series Analysis", chapter 9: logarithms, and differences from the same month a year
     ago; here an LSTM (Hochreiter and Schmidhuber 1997) of them, after Zeng et al. 2023, arXiv:2205.13504, section 4.
 Result: not measured yet.

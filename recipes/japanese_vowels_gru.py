@@ -1,4 +1,4 @@
-"""Nine speakers told apart by two vowels, spoken once: a GRU in both directions, from series of 7 to 29 steps to int8.
+"""Nine speakers told apart by two vowels: a GRU in both directions, from series of 7 to 29 steps to int8.
 
 Task: say which of nine men spoke.
 Data: Japanese Vowels (Kudo, Toyama and Shimbo 1999), 12 cepstral coefficients a step, 270 utterances to train on and

@@ -2,7 +2,7 @@
 
 Task: say which word a clip is.
 Data: a folder in the layout of Google's Speech Commands (Warden 2018, arXiv:1804.03209, CC-BY-4.0): WORD/CLIP.wav,
-    validation_list.txt and testing_list.txt: `edgezoo run keyword_spotting --data.source FOLDER`. Every word is a class.
+    validation_list.txt and testing_list.txt: `edgezoo run keyword_spotting --data.source FOLDER`. Each word is a class.
 Paper: Banbury et al. 2021, "MLPerf Tiny Benchmark", arXiv:2106.07597, table 1: the network, and 10 coefficients of the
     cepstrum every 20 ms. It asks 90 % of Speech Commands, of which it makes 12 classes: 10 words, silence, all others.
 Result: not measured yet.
