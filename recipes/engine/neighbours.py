@@ -7,7 +7,11 @@ from recipes.engine import preprocess
 from recipes.engine.errors import UserError
 from recipes.engine.predict import keras_model
 from recipes.engine.preprocess import Words
+from recipes.engine.sources.texts import HALF
 from recipes.engine.tasks import embed
+
+LONGEST = 200
+"""Characters of a word that is asked for; more is a text."""
 
 
 def near(run_or_file: Path, word: str, *, count: int) -> list[tuple[str, float]]:
@@ -37,8 +41,14 @@ def known(prepared: Words, word: str) -> int:
     """The token of a word, written as the tokenizer writes it, so mostly in lower case.
 
     Raises:
-        UserError: it is none; names words that are spelt nearly so.
+        UserError: it is none, is very long or not UTF-8; names words that are spelt nearly so.
     """
+    if not word.strip():
+        raise UserError("the word is empty")
+    if len(word) > LONGEST:
+        raise UserError(f"the word has {len(word):,} characters, where {LONGEST} are the most; ask for one word")
+    if HALF.search(word):  # what the shell hands over as bytes
+        raise UserError("the word is not UTF-8; write it as UTF-8")
     ids = prepared.tokens.ids(word)
     if len(ids) == 1 and ids[0] not in prepared.special:
         return ids[0]

@@ -80,7 +80,7 @@ def test_stereo_becomes_the_mean_of_its_channels(folder):
     write(folder / "yes" / "0.wav", np.stack([left, right], axis=1), channels=2)
     examples = load(folder)
     np.testing.assert_array_equal(found(examples)["yes/0.wav"], np.rint((left + right) / 2))
-    assert examples.notes == ("made mono by the mean of their channels: 1 clips",)
+    assert examples.notes == ("made mono by the mean of their channels: 1 of 20 clips",)
 
 
 @pytest.mark.parametrize("rate", [4000, 11025, 16000, 44100])

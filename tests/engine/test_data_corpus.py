@@ -78,7 +78,7 @@ def test_what_cannot_be_learnt_from_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"a\.txt has no text in it"):
         load(tmp_path / "a.txt")
     (tmp_path / "a.txt").write_text("one\ntwo\n")
-    with pytest.raises(UserError, match="has 2 lines of text; it needs at least three"):
+    with pytest.raises(UserError, match="has too few lines of text: 2, where it needs at least three"):
         load(tmp_path / "a.txt")
     (tmp_path / "a.txt").write_bytes(b"one\ntwo\n\xff\n")
     with pytest.raises(UserError, match=r"a\.txt, line 3: byte 1 of the line \(byte 9 of the file\) is 0xFF"):

@@ -105,6 +105,7 @@ def cell(row, column, text):
     [
         (cell(4, 2, ""), {}, r"a\.csv, line 6: 'rain' is missing"),
         (cell(4, 2, "nan"), {}, "line 6: 'rain' is missing"),
+        (cell(4, 0, ""), {}, "line 6: 'date' is missing"),
         (cell(4, 2, "inf"), {}, "line 6: 'rain' is 'inf', no finite number"),
         (cell(4, 2, "1e39"), {}, "line 6: 'rain' is '1e39', no finite number"),
         (cell(4, 2, "wet"), {}, "line 6: 'rain' is 'wet', no finite number"),
@@ -143,3 +144,12 @@ def test_nothing_is_held_out_to_choose_on_where_that_is_asked_for(tmp_path):
     assert first_row(examples.test.names[0]) == 80
     assert first_row(examples.train.names[-1]) == 77
     assert examples.validation.names == examples.train.names
+
+
+def test_a_line_of_separators_is_a_step_without_values_unless_it_ends_the_file(tmp_path):
+    rows = TABLE[:, :2].tolist()
+    path = write(tmp_path / "a.csv", [*rows, ["", ""], ["", ""]], header="heat,rain")
+    assert load(path).shape == (8, 2)
+    write(path, [*rows[:5], ["", ""], *rows[5:]], header="heat,rain")
+    with pytest.raises(UserError, match="line 7: 'heat' is missing"):
+        load(path)

@@ -210,7 +210,9 @@ def test_neighbours_are_words_of_the_same_topic(trained, capsys):
     [
         ("a33", 5, "does not know the word 'a33'; did you mean a3"),
         ("zzzz", 5, "does not know the word 'zzzz'; it learnt 40 words"),
-        ("", 5, "does not know the word ''"),
+        ("", 5, "the word is empty"),
+        ("a1 " * 100, 5, "the word has 300 characters, where 200 are the most; ask for one word"),
+        ("caf\udce9", 5, "the word is not UTF-8"),
         ("[PAD]", 5, "does not know the word"),
         ("a1 a2", 5, "is 2 words to the tokenizer: a1, a2; ask for one of them"),
         ("a1", 0, "--count is 0"),
@@ -243,7 +245,7 @@ def test_series_are_forecast_from_a_table(trained, capsys, tmp_path):
     np.testing.assert_allclose(values, expected, rtol=1e-5)
     assert f"a {values[0]:.4g} {values[1]:.4g}" in command(capsys, "predict", folder, tmp_path / "seen.csv")
     (tmp_path / "short.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match=r"short\.csv has 1 steps, where the model reads 12 steps"):
+    with pytest.raises(UserError, match=r"short\.csv has 1 step, where the model reads 12 steps"):
         predict(folder, [str(tmp_path / "short.csv")])
 
 

@@ -1,5 +1,6 @@
 """Series: their preprocessing against hand-worked numbers, and forecasts against scikit-learn."""
 
+import io
 import json
 import zipfile
 
@@ -158,13 +159,22 @@ def test_pictures_of_earlier_runs_are_still_read(tmp_path):
     assert preprocess.read(tmp_path / "model.keras").shape == (8, 8, 1)
 
 
+def npy(values):
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
 def test_a_series_is_opened_from_csv_and_npy(tmp_path):
     prepared = preprocess.fit(Data(), examples())
     rows = np.arange(10, dtype=np.float32).reshape(5, 2)
     (tmp_path / "plain.csv").write_text("\n".join(f"{a},{b}" for a, b in rows))
     (tmp_path / "named.csv").write_text("left,right\n" + "\n".join(f"{a},{b}" for a, b in rows))
     np.save(tmp_path / "a.npy", rows)
-    for name in ("plain.csv", "named.csv", "a.npy"):
+    (tmp_path / "mark.csv").write_text("\n".join(f"{a};{b}" for a, b in rows), encoding="utf-8-sig")
+    (tmp_path / "tabs.tsv").write_text("\n".join(f"{a}\t{b}" for a, b in rows) + "\n\t\n\t\n")
+    np.save(tmp_path / "ended.npy", np.pad(rows, ((0, 3), (0, 0)), constant_values=np.nan))
+    for name in ("plain.csv", "named.csv", "mark.csv", "tabs.tsv", "a.npy", "ended.npy"):
         found = prepared.open(str(tmp_path / name))
         np.testing.assert_array_equal(found[:5], rows)
         assert np.isnan(found[5:]).all()
@@ -174,10 +184,16 @@ def test_a_series_is_opened_from_csv_and_npy(tmp_path):
     ("text", "said"),
     [
         ("1,2,3\n4,5,6", "has 3 channels, where the model reads 2"),
-        ("1,2\n3,nan", "step 2, channel 2 is nan, no finite number"),
+        ("1\n4\n5", "has 1 channel, where the model reads 2"),
+        ("1,2\n3,nan\n5,6", r"bad\.csv: the value at step 2 of channel 2 is missing \(NaN\); fill it in"),
+        ("1,2\n,\n5,6", r"bad\.csv: the value at step 2 of channel 1 is missing"),
+        ("1,2\n3,inf", r"bad\.csv: the value at step 2 of channel 2 is infinite"),
+        ("1,2\n3,1e39", r"bad\.csv: the value at step 2 of channel 2 is infinite"),
         ("1,2\n" * 8, "has 8 steps, where the model reads at most 7 steps"),
-        ("1,2\n3", "is no series: it needs a row of numbers for each step"),
-        ("a,b\nc,d", "is no series"),
+        ("1,2\n3", r"bad\.csv, line 2 has 1 values, line 1 has 2"),
+        ("a,b\nc,d", r"bad\.csv, line 2: 'c' in column 1 is no number; give the channels that the model reads"),
+        ("when,a,b\n2020-01-01,1,2", r"line 2: '2020-01-01' in column 1 is no number; .* without dates"),
+        ("a,b\n", "holds no numbers"),
         ("", "holds no numbers"),
     ],
 )
@@ -185,6 +201,34 @@ def test_what_is_no_such_series_is_refused(tmp_path, text, said):
     (tmp_path / "bad.csv").write_text(text)
     with pytest.raises(UserError, match=said):
         preprocess.fit(Data(), examples()).open(str(tmp_path / "bad.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "a.csv",
+            "größe,b\n1,2\n".encode("latin-1"),
+            r"a\.csv, line 1: byte 3 of the line .* is 0xF6, which is no text",
+        ),
+        ("a.png", b"\x89PNG", r"a\.png is no file of a series; give a \.csv or \.tsv .*, or an \.npy"),
+        ("a.npy", b"junk", r"a\.npy is no \.npy file of numbers that can be read"),
+        ("a.npy", npy(np.zeros((1, 5, 2))), r"a\.npy has shape \(1, 5, 2\); a series is \(steps, channels\)"),
+        ("a.npy", npy(np.float32(1)), r"a\.npy has shape \(\); a series is"),
+        ("a.npy", npy(np.zeros((5, 2), complex)), r"a\.npy has values of type complex128; a series is numbers"),
+        ("a.npy", npy(np.full((5, 2), "x")), r"a\.npy has values of type <U1; a series is numbers"),
+        ("a.npy", npy(np.full((5, 2), np.nan)), r"a\.npy: the series is empty"),
+    ],
+)
+def test_a_file_that_holds_no_series_is_one_sentence(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        preprocess.fit(Data(), examples()).open(str(tmp_path / name))
+
+
+def test_a_folder_is_no_series(tmp_path):
+    with pytest.raises(UserError, match="is no file of a series"):
+        preprocess.fit(Data(), examples()).open(str(tmp_path))
 
 
 def test_a_series_without_padding_must_have_the_length(tmp_path):

@@ -5,6 +5,7 @@ import wave
 import numpy as np
 import pytest
 from scipy.fft import dct
+from scipy.io import wavfile
 
 import compress
 from recipes.engine import preprocess
@@ -107,10 +108,34 @@ def test_a_clip_is_opened_at_its_rate_and_length(made, tmp_path):
     found = prepared.open(str(tmp_path / "short.wav"))
     np.testing.assert_array_equal(found[:1000], made.test.inputs[0, :1000])
     assert found.shape == (SAMPLES,) and not found[1000:].any()
-    (tmp_path / "no.wav").write_text("no sound")
-    for name in ("no.wav", "none.wav"):
-        with pytest.raises(UserError, match=f"{name} cannot be read"):
-            prepared.open(str(tmp_path / name))
+
+
+def test_a_clip_of_stereo_at_another_rate_is_brought_to_the_models(made, tmp_path):
+    prepared = preprocess.fit(settings(), made)
+    tone = np.sin(np.arange(4 * SAMPLES) * 2 * np.pi * 440 / (2 * RATE))
+    both = np.stack([tone, np.zeros_like(tone)], axis=1)
+    wavfile.write(tmp_path / "other.wav", 2 * RATE, np.rint(both * 20000).astype(np.int16))
+    expected = 10000 * np.sin(np.arange(SAMPLES) * 2 * np.pi * 440 / RATE)
+    inner = slice(100, SAMPLES - 100)  # the filter of another rate needs neighbours
+    found = prepared.open(str(tmp_path / "other.wav"))
+    assert found.shape == (SAMPLES,)
+    np.testing.assert_allclose(found[inner], expected[inner], atol=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.wav", None, "there is no such file"),
+        (".", None, "it is a folder; give a .wav file"),
+        ("no.wav", b"no sound", "it is no WAV file that can be read"),
+        ("empty.wav", b"", "it is empty"),
+    ],
+)
+def test_what_is_no_clip_is_one_sentence(made, tmp_path, name, content, said):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"cannot be read: {said}"):
+        preprocess.fit(settings(), made).open(str(tmp_path / name))
 
 
 def test_more_coefficients_than_bands_are_refused():

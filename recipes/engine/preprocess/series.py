@@ -1,6 +1,5 @@
 """Series: their length, and the scale of each channel."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,9 @@ import numpy as np
 from recipes.engine.errors import UserError
 from recipes.engine.records import Data
 from recipes.engine.results import Examples, Modality, Subset, Task
+from recipes.engine.sources import series_file
+from recipes.engine.sources.series import trimmed
+from recipes.engine.wording import many
 
 FLAT = 1e-6
 """A channel that varies less than this is left at its scale."""
@@ -108,56 +110,22 @@ class Series:
         return np.exp(told) if self.logarithm else told
 
     def open(self, what: str) -> np.ndarray:
-        """Read a series as float32 `(steps, channels)`: a `.csv` with a row a step, or an `.npy`.
+        """Read a series as float32 `(steps, channels)`: see `series_file.read`.
 
         Raises:
-            UserError: the file is missing, is no series of numbers, or not one that the model reads.
+            UserError: the file is missing, is no series of numbers, or not one that the model reads; a value is missing
+                before the end.
         """
         path = Path(what)
-        found = read(path)
+        found = series_file.read(path)
         if found.shape[1] != self.channels:
-            raise UserError(f"{path} has {found.shape[1]} channels, where the model reads {self.channels}")
-        if not np.isfinite(found).all():
-            row, column = np.argwhere(~np.isfinite(found))[0]
-            raise UserError(f"{path}: step {row + 1}, channel {column + 1} is {found[row, column]}, no finite number")
+            raise UserError(f"{path} has {many(found.shape[1], 'channel')}, where the model reads {self.channels}")
+        found = trimmed(found, str(path))
         fits = len(found) <= self.steps if self.padded else len(found) == self.steps
         if not fits:
-            wants = f"{'at most ' if self.padded else ''}{self.steps} steps"
-            raise UserError(f"{path} has {len(found)} steps, where the model reads {wants}")
+            wants = f"{'at most ' if self.padded else ''}{many(self.steps, 'step')}"
+            raise UserError(f"{path} has {many(len(found), 'step')}, where the model reads {wants}")
         return np.pad(found, ((0, self.steps - len(found)), (0, 0)), constant_values=np.nan)
-
-
-def read(path: Path) -> np.ndarray:
-    """A series from a file, float32 `(steps, channels)`.
-
-    Raises:
-        UserError: it is missing, or is no table of numbers.
-    """
-    try:
-        if path.suffix.lower() == ".npy":
-            found = np.load(path, allow_pickle=False)
-            return np.atleast_2d(found.T).T.astype(np.float32)
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [row for row in csv.reader(stream) if row]
-        if rows and not all(number(cell) for cell in rows[0]):
-            rows = rows[1:]  # names of the channels
-        table = np.array(rows, dtype=np.float32)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no series: it needs a row of numbers for each step ({error})") from None
-    if table.ndim != 2 or not table.size:
-        raise UserError(f"{path} holds no numbers")
-    return table
-
-
-def number(text: str) -> bool:
-    """Whether `text` is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def repeated(values: np.ndarray, cycle: int, *, first: int, count: int) -> np.ndarray:

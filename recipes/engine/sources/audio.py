@@ -140,7 +140,7 @@ def changes(clips: Sequence[wav.Clip], data: Data) -> tuple[str, ...]:
         notes.append(f"resampled to {data.rate:,} Hz: {shown}")
     mixed = sum(clip.channels > 1 for clip in clips)
     if mixed:
-        notes.append(f"made mono by the mean of their channels: {mixed:,} clips")
+        notes.append(f"made mono by the mean of their channels: {mixed:,} of {len(clips):,} clips")
     long = sum(clip.seconds > data.seconds + 1e-9 for clip in clips)
     short = sum(clip.seconds < data.seconds - 1e-9 for clip in clips)
     if long:

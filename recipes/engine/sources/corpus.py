@@ -93,7 +93,9 @@ def lines_of(documents: Sequence[Document], source: str, *, data: Data, notes: t
     """
     lines = [line for _, text in documents for line in text.splitlines(keepends=True)]
     if len(lines) < 3:
-        raise UserError(f"{source} has {len(lines)} lines of text; it needs at least three, one for each split")
+        raise UserError(
+            f"{source} has too few lines of text: {len(lines)}, where it needs at least three, one for each split"
+        )
     kinds = blocks([len(line) for line in lines], data)
     order = tuple(dict.fromkeys(kinds))
     texts = ["".join(line for line, kind in zip(lines, kinds, strict=True) if kind == split) for split in order]

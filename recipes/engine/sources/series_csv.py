@@ -68,7 +68,7 @@ def opened(path: Path, titles: Sequence[str]) -> tuple[list[str], list[Line]]:
     Raises:
         UserError: it is empty, or a line has another number of values than the first.
     """
-    lines = [(number, [cell.strip() for cell in row]) for number, row in text_file.table(path)]
+    lines = [(number, [cell.strip() for cell in row]) for number, row in text_file.table(path, gaps=True)]
     if not lines:
         raise UserError(f"{path} is empty; it needs a line for each step")
     first = lines[0][1]
@@ -90,7 +90,7 @@ def ordered(path: Path, lines: list[Line], names: list[str], when: int | None) -
     """The lines in the order of the column `when`, where that can be read as dates, or as they are.
 
     Raises:
-        UserError: a time is there twice.
+        UserError: a time is there twice, or is missing.
     """
     if when is None or not lines:
         return lines, ()
@@ -98,6 +98,9 @@ def ordered(path: Path, lines: list[Line], names: list[str], when: int | None) -
         times = np.array([row[when].replace("/", "-") for _, row in lines], dtype="datetime64[ms]")
     except ValueError:
         return lines, ()
+    absent = np.flatnonzero(np.isnat(times))
+    if len(absent):
+        raise UserError(f"{path}, line {lines[absent[0]][0]}: {names[when]!r} is missing; fill it in, or leave it out")
     order = np.argsort(times, kind="stable")
     same = np.flatnonzero(np.diff(times[order]) == np.timedelta64(0, "ms"))
     if len(same):

@@ -54,7 +54,7 @@ def read(path: Path, *, data: Data, progress: bool) -> Raw:
     lines = cells(path)
     first = next(lines, None)
     if first is None:
-        raise UserError(f"{path} is empty; it needs a line for each image")
+        raise UserError(f"{path} is empty; it needs a line for each example")
     number, row = first
     if data.label in row or 2 * sum(value(cell) is None for cell in row[:-1]) >= max(2, len(row) - 1):
         columns = named_columns(path, row, data)

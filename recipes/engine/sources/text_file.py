@@ -57,10 +57,15 @@ def decoded(content: bytes, name: str) -> str:
         ) from None
 
 
-def table(path: Path) -> Iterator[Line]:
+def table(path: Path, *, gaps: bool = False) -> Iterator[Line]:
     """The lines of a table that are not blank; tabs separate in `.tsv`, else commas, semicolons or tabs.
 
     Cells are as they stand, with quotes undone.
+
+    Args:
+        path: the file, plain or `.gz`.
+        gaps: whether a line of nothing but separators, before the last that has more, is a line too: a step of a series
+            without its values.
 
     Raises:
         UserError: it cannot be read, is not UTF-8, or has a cell of more than `LARGEST` bytes.
@@ -72,13 +77,16 @@ def table(path: Path) -> Iterator[Line]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     before = csv.field_size_limit(LARGEST)  # of the whole process: put back before anything else runs
     try:
-        rows = [(reader.line_num, row) for row in reader if any(row)]
+        rows = [(reader.line_num, row) for row in reader if any(row) or (gaps and row)]
     except csv.Error as error:
         if "field limit" in str(error):
             raise UserError(
-                f"{path}, line {reader.line_num}: a cell has more than {LARGEST // 10**6} MB; is a quote missing?"
+                f"{path}, line {reader.line_num}: a cell has more than {LARGEST // 10**6} MB, the most that a text may "
+                "have; is a quote missing?"
             ) from None
         raise UserError(f"{path}, line {reader.line_num}: {error}") from None
     finally:
         csv.field_size_limit(before)
+    while rows and not any(rows[-1][1]):
+        rows.pop()
     yield from rows

@@ -1,6 +1,7 @@
 """Texts with a class each: a table, lines of JSON, or a folder of class folders."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,10 @@ from recipes.engine.sources.text_file import LARGEST
 
 Item = tuple[str, dict[str, str]]
 """Where something stands (`file, line 3`), and its fields."""
+
+
+HALF = re.compile("[\ud800-\udfff]")
+"""One of the two halves that JSON writes some characters as; alone it stands for nothing."""
 
 
 @dataclass
@@ -190,7 +195,14 @@ def lines_of_json(path: Path) -> Iterator[Item]:
         if not isinstance(item, dict):
             raise UserError(f"{where} is no JSON object with a text and a class")
         there = {name: cell for name, cell in item.items() if cell is not None}
-        yield where, {name: cell if isinstance(cell, str) else json.dumps(cell) for name, cell in there.items()}
+        fields = {name: cell if isinstance(cell, str) else json.dumps(cell) for name, cell in there.items()}
+        for name, cell in fields.items():
+            half = HALF.search(cell)
+            if half:
+                raise UserError(
+                    f"{where}: {name!r} has half a character, \\u{ord(half[0]):04x}, which is no text in UTF-8"
+                )
+        yield where, fields
 
 
 def split_of(where: str, name: str) -> Split:

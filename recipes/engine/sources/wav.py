@@ -79,6 +79,10 @@ def opened(path: Path) -> tuple[int, np.ndarray]:
         raise
     except wavfile.WavFileWarning:
         raise BadClip("it is cut short") from None
+    except FileNotFoundError:
+        raise BadClip("there is no such file") from None
+    except IsADirectoryError:
+        raise BadClip("it is a folder; give a .wav file") from None
     except PermissionError:
         raise BadClip("no permission to read it") from None
     except Exception as error:  # a damaged header makes scipy fail in many ways
