@@ -77,6 +77,7 @@ def test_forecasts_are_judged_in_the_unit_of_the_data():
     assert result.figures["mean absolute error"] == pytest.approx(mean_absolute_error(truth, inverse), rel=1e-5)
     expected = r2_score(truth, inverse, multioutput="variance_weighted")
     assert result.score == result.figures["r2"] == pytest.approx(expected, rel=1e-4)
+    assert result.figures["R² in the unit of the data"] == pytest.approx(expected, rel=1e-4), "nothing is anchored"
     assert "mean absolute error of repeating the last value" not in result.figures, (
         "two channels come in, one is forecast"
     )
@@ -114,6 +115,11 @@ def test_growth_by_a_share_of_itself_is_a_trend_of_logarithms():
     np.testing.assert_allclose(ready, np.broadcast_to(ready[:1], ready.shape), atol=1e-3)
     np.testing.assert_allclose(prepared.forecast(targets, inputs), labels, rtol=1e-4)
     result = forecast.evaluate(lambda x: targets[: len(x)], part, prepared, split="test")
+    told = prepared.forecast(targets + 0.1, inputs)[..., 0]
+    other = forecast.evaluate(lambda x: targets[: len(x)] + 0.1, part, prepared, split="test")
+    expected = r2_score(labels[..., 0], told, multioutput="variance_weighted")
+    assert other.figures["R² in the unit of the data"] == pytest.approx(expected, rel=1e-4)
+    assert other.figures["R² in the unit of the data"] > 0.9 > other.score
     repeated = np.abs(inputs[:, [3, 4]] - labels).mean()
     assert result.figures["mean absolute error of repeating the last season"] == pytest.approx(repeated, rel=1e-5)
 

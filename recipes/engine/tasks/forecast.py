@@ -53,7 +53,10 @@ def measure(outputs: np.ndarray, labels: np.ndarray) -> float:
 
 
 def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split: str) -> Evaluation:
-    """R², and in the unit of the data the mean absolute error, its root mean square, and the former of repeating.
+    """R² of what the model answers and, in the unit of the data, R², the mean absolute error and that of repeating.
+
+    Where values are counted from an anchor, the former R² is of what is left to tell: it is below 0 where the anchor
+    says nearly all, though the latter is near 1.
 
     Args:
         predict: what the model reads → `(batch, horizon * targets)`, in deviations.
@@ -64,9 +67,11 @@ def evaluate(predict: Predict, subset: Subset, preprocess: Preprocess, *, split:
     assert isinstance(preprocess, Series)
     outputs = logits_of(predict, subset, preprocess)
     targets = preprocess.targets(subset.labels, subset.inputs)
-    error = np.abs(preprocess.forecast(outputs, subset.inputs) - subset.labels)
+    told = preprocess.forecast(outputs, subset.inputs)
+    error = np.abs(told - subset.labels)
     figures = {
         "r2": measure(outputs, targets),
+        "R² in the unit of the data": measure(told, subset.labels),
         "mean absolute error": float(error.mean()),
         "root mean square error": float(np.sqrt(np.square(error).mean())),
     }
