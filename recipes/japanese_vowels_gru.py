@@ -6,8 +6,11 @@ Data: Japanese Vowels (Kudo, Toyama and Shimbo 1999), 12 cepstral coefficients a
     the network skips. Nothing is held out: the epoch with the lowest training loss is kept.
 Paper: Chung, Gulcehre, Cho and Bengio 2014, "Empirical Evaluation of Gated Recurrent Neural Networks on Sequence
     Modeling", arXiv:1412.3555, section 3.2, here in both directions.
-Result: not measured yet.
-Time: not measured yet.
+Result: test accuracy, mean and deviation of seeds 0 to 4: 98.27 % ± 0.24 in float, 98.32 % ± 0.23 in int8. Measured by
+    the authors with `edgezoo run japanese_vowels_gru --train.seed N`. The settings were chosen with 30 % of the
+    training split held out, in three ways: 99.2 % there at the best epoch. An FCN has 99.3 % (Fawaz et al. 2019, in
+    their repository).
+Time: half a minute of training on a shared core.
 """
 
 from recipes.engine import Augment, Data, Export, Gate, Model, Recipe, Train, main

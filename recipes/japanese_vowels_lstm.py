@@ -6,8 +6,11 @@ Data: Japanese Vowels (Kudo, Toyama and Shimbo 1999), 12 cepstral coefficients a
     the network skips. Nothing is held out: the epoch with the lowest training loss is kept.
 Paper: Graves, Mohamed and Hinton 2013, "Speech Recognition with Deep Recurrent Neural Networks", arXiv:1303.5778,
     section 2.
-Result: not measured yet.
-Time: not measured yet.
+Result: test accuracy, mean and deviation of seeds 0 to 4: 98.05 % ± 0.30 in float, 98.00 % ± 0.36 in int8, integer
+    throughout with two fused LSTMs. Measured by the authors with `edgezoo run japanese_vowels_lstm --train.seed N`. The
+    settings were chosen with 30 % of the training split held out, in three ways: 99.2 % there at the best epoch. An
+    FCN has 99.3 % (Fawaz et al. 2019, in their repository).
+Time: half a minute of training on a shared core.
 """
 
 from recipes.engine import Augment, Data, Export, Gate, Model, Recipe, Train, main
