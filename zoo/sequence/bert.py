@@ -11,10 +11,10 @@ from typing import Any, Literal
 import keras
 
 from zoo import blocks, check
-from zoo.contract import TOKENS, Origin, Spec
+from zoo.contract import TOKENS, Origin
 from zoo.errors import ZooError
 from zoo.sequence.attention import PositionEmbedding, RealSteps
-from zoo.sequence.block import Form, Function, check_form, encoder, first_step, mean_step, normalised
+from zoo.sequence.block import AttentionSpec, Function, encoder, first_step, mean_step, normalised
 from zoo.sequence.recurrent import dropped
 
 TASK = "classify"
@@ -27,23 +27,14 @@ DEVIATION = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class BertSpec(Spec):
-    """BERT.
+class BertSpec(AttentionSpec):
+    """BERT; `AttentionSpec` tells of the other fields.
 
     Attributes:
         vocabulary: number of different tokens, 0 the padding among them; at least 2.
         separator: the token that ends a text; what comes after the first one belongs to the second text.
-        width: of every step, a whole multiple of `heads`.
-        depth: blocks.
-        heads: heads of attention in each.
-        hidden: width of the inner Dense layer of a block.
-        function: its activation.
-        epsilon: of the normalisations, above 0.
         pool: what the head reads: the `first` step through a Dense layer, the pooler, as BERT does; or the `mean` over
             all tokens that are no padding, as sentence-transformers do.
-        layer_dropout: share of what each part of a block adds, and of the input, that is dropped.
-        attention_dropout: share of the attention's weights that is dropped.
-        dropout: share of the features dropped before the head.
     """
 
     vocabulary: int = 30_522
@@ -54,16 +45,14 @@ class BertSpec(Spec):
     hidden: int = 3072
     function: Function = "gelu"
     epsilon: float = 1e-12
-    pool: Literal["first", "mean"] = "first"
-    layer_dropout: float = 0.1
     attention_dropout: float = 0.1
     dropout: float = 0.1
+    pool: Literal["first", "mean"] = "first"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check.whole(self.vocabulary, "the vocabulary of BERT", least=2)
         check.whole(self.separator, "separator")
-        check_form(self)
         check.one_of(self.pool, "pool", ("first", "mean"))
 
     @property
@@ -119,17 +108,7 @@ def build(spec: BertSpec, *, input_shape: tuple[int], classes: int, activation: 
     x = PositionEmbedding(input_shape[0], name="position")(x)
     x = normalised(x, spec.epsilon, "stem")
     x = dropped(x, spec.layer_dropout, "stem_dropout")
-    form = Form(
-        width=spec.width,
-        heads=spec.heads,
-        hidden=spec.hidden,
-        function=spec.function,
-        norm_first=False,
-        epsilon=spec.epsilon,
-        layer_dropout=spec.layer_dropout,
-        attention_dropout=spec.attention_dropout,
-        initializer=_normal(),
-    )
+    form = spec.form(norm_first=False, initializer=_normal())
     x = encoder(x, form, spec.depth, real=real)
     if spec.pool == "first":
         x = first_step(x)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import keras
 
 from zoo import blocks, check
+from zoo.contract import Spec
 from zoo.errors import ZooError
 from zoo.sequence.attention import DotProductAttention
 from zoo.sequence.convolution import MaskedAverage
@@ -48,24 +49,60 @@ class Form:
     epsilon: float
     layer_dropout: float
     attention_dropout: float
-    initializer: Any = "glorot_uniform"
-    last_initializer: Any = None
+    initializer: Any
+    last_initializer: Any
 
 
-def check_form(spec: Any) -> None:
-    """The fields that every network of attention has in its spec.
+@dataclass(frozen=True, kw_only=True)
+class AttentionSpec(Spec):
+    """The fields of every network of attention.
 
-    Raises:
-        ZooError: one has an impossible value, or the heads do not divide the width.
+    Attributes:
+        width: of every step, a whole multiple of `heads`.
+        depth: blocks.
+        heads: heads of attention in each.
+        hidden: width of the inner Dense layer of a block.
+        function: its activation: `relu`, `gelu` or `gelu_tanh`.
+        epsilon: of the normalisations, above 0.
+        layer_dropout: share of what each part of a block adds, and of the input, that is dropped.
+        attention_dropout: share of the attention's weights that is dropped.
+        dropout: share of the features dropped before the head.
     """
-    for name in ("width", "depth", "heads", "hidden"):
-        check.whole(getattr(spec, name), name)
-    if spec.width % spec.heads:
-        raise ZooError(f"width must be a multiple of heads: {spec.width} cannot be cut into {spec.heads}")
-    check.one_of(spec.function, "function", ("relu", "gelu", "gelu_tanh"))
-    check.real(spec.epsilon, "epsilon", above=0.0)
-    check.real(spec.layer_dropout, "layer_dropout", least=0.0, below=1.0)
-    check.real(spec.attention_dropout, "attention_dropout", least=0.0, below=1.0)
+
+    width: int = 64
+    depth: int = 2
+    heads: int = 4
+    hidden: int = 128
+    function: Function = "relu"
+    epsilon: float = 1e-6
+    layer_dropout: float = 0.1
+    attention_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("width", "depth", "heads", "hidden"):
+            check.whole(getattr(self, name), name)
+        if self.width % self.heads:
+            raise ZooError(f"width must be a multiple of heads: {self.width} cannot be cut into {self.heads}")
+        check.one_of(self.function, "function", ("relu", "gelu", "gelu_tanh"))
+        check.real(self.epsilon, "epsilon", above=0.0)
+        check.real(self.layer_dropout, "layer_dropout", least=0.0, below=1.0)
+        check.real(self.attention_dropout, "attention_dropout", least=0.0, below=1.0)
+
+    def form(self, *, norm_first: bool, initializer: Any = "glorot_uniform", last_initializer: Any = None) -> Form:
+        """What its blocks have in common; see `Form` for the arguments."""
+        return Form(
+            width=self.width,
+            heads=self.heads,
+            hidden=self.hidden,
+            function=self.function,
+            norm_first=norm_first,
+            epsilon=self.epsilon,
+            layer_dropout=self.layer_dropout,
+            attention_dropout=self.attention_dropout,
+            initializer=initializer,
+            last_initializer=last_initializer,
+        )
 
 
 def block(

@@ -8,12 +8,39 @@ normalisations, which are Keras's, take their statistics of the other steps only
 own layers.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from zoo import blocks
+from zoo import blocks, check
 from zoo.sequence.inputs import SequenceSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionSpec(SequenceSpec):
+    """The fields of the convolutional networks of Wang et al. 2017, and of those built on them.
+
+    Attributes:
+        filters: output channels of each convolution or block, before `width`.
+        kernels: steps that each convolution sees.
+        width: multiplier of the channels.
+        bias: a bias in the convolutions, as in the code of the authors; the normalisation behind it makes it idle.
+        epsilon: of the normalisations, above 0; Keras's default, as in the code of the authors.
+        dropout: share of the features dropped before the head.
+    """
+
+    filters: tuple[int, ...] = (128, 256, 128)
+    kernels: tuple[int, ...] = (8, 5, 3)
+    bias: bool = True
+    epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "filters", check.wholes(self.filters, "filters"))
+        object.__setattr__(self, "kernels", check.wholes(self.kernels, "kernels"))
+        check.flag(self.bias, "bias")
+        check.real(self.epsilon, "epsilon", above=0.0)
 
 
 @keras.saving.register_keras_serializable(package="edgezoo")

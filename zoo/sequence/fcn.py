@@ -8,43 +8,33 @@ from dataclasses import dataclass
 
 import keras
 
-from zoo import blocks, check
+from zoo import blocks
 from zoo.contract import Origin
 from zoo.errors import ZooError
 from zoo.sequence import convolution
-from zoo.sequence.inputs import SequenceSpec, sequence_input
+from zoo.sequence.convolution import ConvolutionSpec
+from zoo.sequence.inputs import sequence_input
 
 TASK = "classify"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FCNSpec(SequenceSpec):
-    """A fully convolutional network of series, or of tokens.
-
-    Attributes:
-        filters: output channels of each convolution, before `width`.
-        kernels: steps that each convolution sees; as many as `filters`.
-        width: multiplier of the channels.
-        bias: a bias in the convolutions, as in the code of the authors; the normalisation behind it makes it idle.
-        epsilon: of the normalisations, above 0; Keras's default, as in the code of the authors.
-        dropout: share of the features dropped before the head.
-    """
-
-    filters: tuple[int, ...] = (128, 256, 128)
-    kernels: tuple[int, ...] = (8, 5, 3)
-    bias: bool = True
-    epsilon: float = 1e-3
+class FCNSpec(ConvolutionSpec):
+    """A fully convolutional network of series, or of tokens: as many `kernels` as `filters`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "filters", check.wholes(self.filters, "filters"))
-        object.__setattr__(self, "kernels", check.wholes(self.kernels, "kernels"))
-        if len(self.filters) != len(self.kernels):
-            raise ZooError(
-                f"filters has {len(self.filters)} numbers and kernels {len(self.kernels)}; give both as many"
-            )
-        check.flag(self.bias, "bias")
-        check.real(self.epsilon, "epsilon", above=0.0)
+        check_pairs(self)
+
+
+def check_pairs(spec: ConvolutionSpec) -> None:
+    """Each convolution has its filters and its kernel.
+
+    Raises:
+        ZooError: there are more of one than of the other.
+    """
+    if len(spec.filters) != len(spec.kernels):
+        raise ZooError(f"filters has {len(spec.filters)} numbers and kernels {len(spec.kernels)}; give both as many")
 
 
 SPEC = FCNSpec
@@ -72,7 +62,7 @@ def build(
     return keras.Model(inputs, outputs, name=name)
 
 
-def body(x: keras.KerasTensor, spec: FCNSpec, *, masks: bool) -> keras.KerasTensor:
+def body(x: keras.KerasTensor, spec: ConvolutionSpec, *, masks: bool) -> keras.KerasTensor:
     """The convolutions, a `stageN` each."""
     for stage, (filters, kernel) in enumerate(zip(spec.filters, spec.kernels, strict=True), start=1):
         x = convolution.conv_norm_relu(

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import keras
 
 from zoo import check
-from zoo.contract import TOKENS, Origin, Spec
+from zoo.contract import TOKENS, Origin
 from zoo.sequence.attention import PositionEmbedding
-from zoo.sequence.block import Form, Function, block, check_form, normalised
+from zoo.sequence.block import AttentionSpec, Function, block, normalised
 from zoo.sequence.recurrent import dropped
 
 TASK = "generate"
@@ -22,20 +22,11 @@ DEVIATION = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class GPT2Spec(Spec):
-    """GPT-2.
+class GPT2Spec(AttentionSpec):
+    """GPT-2; `AttentionSpec` tells of the other fields.
 
     Attributes:
         vocabulary: number of different tokens, at least 2; token 0 is one like any other.
-        width: of every step, a whole multiple of `heads`.
-        depth: blocks.
-        heads: heads of attention in each.
-        hidden: width of the inner Dense layer of a block.
-        function: its activation.
-        epsilon: of the normalisations, above 0.
-        layer_dropout: share of what each part of a block adds, and of the input, that is dropped.
-        attention_dropout: share of the attention's weights that is dropped.
-        dropout: share of the features dropped before the head.
     """
 
     vocabulary: int = 50_257
@@ -45,13 +36,11 @@ class GPT2Spec(Spec):
     hidden: int = 3072
     function: Function = "gelu_tanh"
     epsilon: float = 1e-5
-    layer_dropout: float = 0.1
     attention_dropout: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check.whole(self.vocabulary, "the vocabulary of a language model", least=2)
-        check_form(self)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -97,19 +86,9 @@ def build(spec: GPT2Spec, *, input_shape: tuple[int], classes: None, activation:
     )
     x = PositionEmbedding(input_shape[0], name="stem")(table(inputs))
     x = dropped(x, spec.layer_dropout, "stem_dropout")
-    form = Form(
-        width=spec.width,
-        heads=spec.heads,
-        hidden=spec.hidden,
-        function=spec.function,
-        norm_first=True,
-        epsilon=spec.epsilon,
-        layer_dropout=spec.layer_dropout,
-        attention_dropout=spec.attention_dropout,
-        initializer=normal,
-        # Section 2.3: scaled by the root of the number of residual sums.
-        last_initializer=keras.initializers.RandomNormal(stddev=DEVIATION / math.sqrt(2 * spec.depth)),
-    )
+    # Section 2.3: the last ones scaled by the root of the number of residual sums.
+    last = keras.initializers.RandomNormal(stddev=DEVIATION / math.sqrt(2 * spec.depth))
+    form = spec.form(norm_first=True, initializer=normal, last_initializer=last)
     for stage in range(1, spec.depth + 1):
         x = block(x, form, label=f"stage{stage}", causal=True)
     x = normalised(x, spec.epsilon, "norm")

@@ -12,22 +12,18 @@ import keras
 from zoo import blocks, check
 from zoo.contract import Origin
 from zoo.sequence import convolution, fcn
-from zoo.sequence.inputs import SequenceSpec, sequence_input
+from zoo.sequence.convolution import ConvolutionSpec
+from zoo.sequence.inputs import sequence_input
 from zoo.sequence.recurrent import CELLS, Cell, dropped, layer
 
 TASK = "classify"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSTMFCNSpec(SequenceSpec):
-    """An LSTM-FCN of series, or of tokens.
+class LSTMFCNSpec(ConvolutionSpec):
+    """An LSTM-FCN of series, or of tokens; `ConvolutionSpec` tells of the convolutions, as many `kernels` as `filters`.
 
     Attributes:
-        filters: output channels of each convolution, before `width`.
-        kernels: steps that each convolution sees; as many as `filters`.
-        width: multiplier of the channels of the convolutions.
-        bias: a bias in the convolutions, as in the code of the authors.
-        epsilon: of the normalisations, above 0; Keras's default, as in the code of the authors.
         cell: `lstm` or `gru`.
         units: of the recurrent part.
         shuffle: whether the recurrent part reads the series with its axes exchanged; its weights then depend on the
@@ -37,10 +33,6 @@ class LSTMFCNSpec(SequenceSpec):
         dropout: share of all features dropped before the head.
     """
 
-    filters: tuple[int, ...] = (128, 256, 128)
-    kernels: tuple[int, ...] = (8, 5, 3)
-    bias: bool = True
-    epsilon: float = 1e-3
     cell: Cell = "lstm"
     units: int = 8
     shuffle: bool = True
@@ -49,21 +41,12 @@ class LSTMFCNSpec(SequenceSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        plain = _convolutions(self)
-        object.__setattr__(self, "filters", plain.filters)
-        object.__setattr__(self, "kernels", plain.kernels)
+        fcn.check_pairs(self)
         check.one_of(self.cell, "cell", CELLS)
         check.whole(self.units, "units")
         check.flag(self.shuffle, "shuffle")
         check.real(self.recurrent_dropout, "recurrent_dropout", least=0.0, below=1.0)
         check.real(self.lstm_dropout, "lstm_dropout", least=0.0, below=1.0)
-
-
-def _convolutions(spec: LSTMFCNSpec) -> fcn.FCNSpec:
-    """The convolutional part; this checks its numbers, too."""
-    return fcn.FCNSpec(
-        filters=spec.filters, kernels=spec.kernels, width=spec.width, bias=spec.bias, epsilon=spec.epsilon
-    )
 
 
 SPEC = LSTMFCNSpec
@@ -88,7 +71,7 @@ def build(
     """The network: a `stageN` for each convolution, `head`, which reads their average and the LSTM. See `zoo.build`."""
     inputs, x = sequence_input(spec, input_shape)
     masks = convolution.masked(spec)
-    y = fcn.body(x, _convolutions(spec), masks=masks)
+    y = fcn.body(x, spec, masks=masks)
     y = convolution.average(y, masks=masks)
     if spec.shuffle:
         x = convolution.ClearPadding(name="clear")(x) if masks else x

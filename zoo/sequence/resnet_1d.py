@@ -8,38 +8,20 @@ from dataclasses import dataclass
 
 import keras
 
-from zoo import blocks, check
+from zoo import blocks
 from zoo.contract import Origin
 from zoo.sequence import convolution
-from zoo.sequence.inputs import SequenceSpec, sequence_input
+from zoo.sequence.convolution import ConvolutionSpec
+from zoo.sequence.inputs import sequence_input
 
 TASK = "classify"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResNet1DSpec(SequenceSpec):
-    """A residual network of series, or of tokens.
-
-    Attributes:
-        filters: channels of each block, before `width`.
-        kernels: steps that each convolution of a block sees.
-        width: multiplier of the channels.
-        bias: a bias in the convolutions, as in the code of the authors.
-        epsilon: of the normalisations, above 0; Keras's default, as in the code of the authors.
-        dropout: share of the features dropped before the head.
-    """
+class ResNet1DSpec(ConvolutionSpec):
+    """A residual network of series, or of tokens: `filters` for each block, `kernels` for each convolution of one."""
 
     filters: tuple[int, ...] = (64, 128, 128)
-    kernels: tuple[int, ...] = (8, 5, 3)
-    bias: bool = True
-    epsilon: float = 1e-3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "filters", check.wholes(self.filters, "filters"))
-        object.__setattr__(self, "kernels", check.wholes(self.kernels, "kernels"))
-        check.flag(self.bias, "bias")
-        check.real(self.epsilon, "epsilon", above=0.0)
 
 
 SPEC = ResNet1DSpec

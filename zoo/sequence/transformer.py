@@ -12,7 +12,7 @@ import keras
 from zoo import blocks, check
 from zoo.contract import Origin
 from zoo.sequence.attention import PositionEmbedding, RealSteps
-from zoo.sequence.block import Form, Function, check_form, encoder, first_step, mean_step
+from zoo.sequence.block import AttentionSpec, encoder, first_step, mean_step
 from zoo.sequence.convolution import masked
 from zoo.sequence.inputs import SequenceSpec, sequence_input
 from zoo.sequence.recurrent import dropped
@@ -21,39 +21,23 @@ TASK = "classify"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerSpec(SequenceSpec):
-    """A Transformer encoder.
+class TransformerSpec(AttentionSpec, SequenceSpec):  # in this order: the width of the first one stands
+    """A Transformer encoder; `AttentionSpec` and `SequenceSpec` tell of the other fields.
 
     Attributes:
         width: of every step, a whole multiple of `heads`. Series, and tokens whose `embedding` is another, are brought
             to it by a Dense layer.
-        depth: blocks.
-        heads: heads of attention in each.
-        hidden: width of the inner Dense layer of a block.
-        function: its activation: `relu`, `gelu` or `gelu_tanh`.
         norm_first: normalise what each part of a block reads, which trains deep networks without a warm-up; the paper
             normalises the sums.
         epsilon: of the normalisations, above 0; tensor2tensor's.
         pooling: what the head reads: the `mean` over the steps, or the `first` step.
-        layer_dropout: share of what each part of a block adds, and of the input, that is dropped.
-        attention_dropout: share of the attention's weights that is dropped.
-        dropout: share of the features dropped before the head.
     """
 
-    width: int = 64
-    depth: int = 2
-    heads: int = 4
-    hidden: int = 128
-    function: Function = "relu"
     norm_first: bool = True
-    epsilon: float = 1e-6
     pooling: Literal["mean", "first"] = "mean"
-    layer_dropout: float = 0.1
-    attention_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_form(self)
         check.flag(self.norm_first, "norm_first")
         check.one_of(self.pooling, "pooling", ("mean", "first"))
 
@@ -89,17 +73,7 @@ def build(
         x = keras.layers.Rescaling(math.sqrt(spec.width), name="stem_scale")(x)
     x = PositionEmbedding(input_shape[0], kind="sinusoidal", name="stem")(x)
     x = dropped(x, spec.layer_dropout, "stem_dropout")
-    form = Form(
-        width=spec.width,
-        heads=spec.heads,
-        hidden=spec.hidden,
-        function=spec.function,
-        norm_first=spec.norm_first,
-        epsilon=spec.epsilon,
-        layer_dropout=spec.layer_dropout,
-        attention_dropout=spec.attention_dropout,
-    )
-    x = encoder(x, form, spec.depth, real=real)
+    x = encoder(x, spec.form(norm_first=spec.norm_first), spec.depth, real=real)
     x = first_step(x) if spec.pooling == "first" else mean_step(x, real)
     outputs = blocks.answer(x, classes=classes, dropout=spec.dropout, activation=activation)
     return keras.Model(inputs, outputs, name=name)

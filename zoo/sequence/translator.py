@@ -10,48 +10,34 @@ from dataclasses import dataclass
 import keras
 
 from zoo import check
-from zoo.contract import Origin, Spec
+from zoo.contract import Origin
 from zoo.sequence.attention import PositionEmbedding, RealSteps
-from zoo.sequence.block import Form, Function, block, check_form, encoder, normalised
+from zoo.sequence.block import AttentionSpec, block, encoder, normalised
 from zoo.sequence.recurrent import dropped
 
 TASK = "translate"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslatorSpec(Spec):
-    """An encoder and a decoder, with one vocabulary for both languages.
+class TranslatorSpec(AttentionSpec):
+    """An encoder and a decoder, with one vocabulary for both languages; `AttentionSpec` tells of the other fields.
 
     Attributes:
         vocabulary: number of different tokens, 0 the padding among them; at least 2.
-        width: of every step, a whole multiple of `heads`.
         depth: blocks of the encoder, and as many of the decoder.
-        heads: heads of attention in each.
-        hidden: width of the inner Dense layer of a block.
-        function: its activation.
         norm_first: normalise what each part of a block reads, which trains without a warm-up; the paper normalises the
             sums.
         epsilon: of the normalisations, above 0; tensor2tensor's.
-        layer_dropout: share of what each part of a block adds, and of the input, that is dropped.
-        attention_dropout: share of the attention's weights that is dropped.
-        dropout: share of the features dropped before the head.
     """
 
     vocabulary: int = 8000
     width: int = 128
-    depth: int = 2
-    heads: int = 4
     hidden: int = 256
-    function: Function = "relu"
     norm_first: bool = True
-    epsilon: float = 1e-6
-    layer_dropout: float = 0.1
-    attention_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check.whole(self.vocabulary, "the vocabulary of a translator", least=2)
-        check_form(self)
         check.flag(self.norm_first, "norm_first")
 
     @property
@@ -97,16 +83,7 @@ def build(
         reverse_dtype=dtype,
         name="embedding",
     )
-    form = Form(
-        width=spec.width,
-        heads=spec.heads,
-        hidden=spec.hidden,
-        function=spec.function,
-        norm_first=spec.norm_first,
-        epsilon=spec.epsilon,
-        layer_dropout=spec.layer_dropout,
-        attention_dropout=spec.attention_dropout,
-    )
+    form = spec.form(norm_first=spec.norm_first)
 
     def embedded(tokens: keras.KerasTensor, label: str, end: str) -> keras.KerasTensor:
         x = keras.layers.Rescaling(math.sqrt(spec.width), name=f"{label}_scale")(table(tokens))

@@ -52,7 +52,8 @@ class Word2VecSpec(Spec):
 SPEC = Word2VecSpec
 
 VARIANTS: dict[str, Word2VecSpec] = {
-    # arXiv:1301.3781, table 2: the 30,000 most frequent words, vectors of 300.
+    # arXiv:1301.3781, section 4.2 and table 2: the 30,000 most frequent words, vectors of 300. The vectors of Google
+    # News that the authors published are of 3,000,000 words and phrases, of 300 as well: another `vocabulary`.
     "word2vec_skipgram": Word2VecSpec(),
     "word2vec_cbow": Word2VecSpec(method="cbow"),
 }
