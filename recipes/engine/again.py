@@ -8,7 +8,7 @@ import keras
 from rich.table import Table
 
 import compress
-from recipes.engine import data, runs, stages
+from recipes.engine import data, feed, runs, shipping
 from recipes.engine.errors import UserError
 from recipes.engine.predict import keras_predict, lite_predict
 from recipes.engine.preprocess import Images, Preprocess
@@ -104,15 +104,15 @@ def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "
             model,
             path,
             quantize=quantize,
-            calibration=stages.calibration(recipe, examples, prepared),
-            metadata=stages.metadata(recipe, prepared, summary=runs.read_manifest(folder)["summary"]),
+            calibration=feed.calibration(recipe, examples, prepared),
+            metadata=shipping.metadata(recipe, prepared, summary=runs.read_manifest(folder)["summary"]),
             stream_steps=recipe.export.stream_steps,
-            signatures=stages.signatures(model, prepared.task),
+            signatures=shipping.signatures(model, prepared.task),
         )
         checked = compress.verify(
             artifact,
             model,
-            stages.batches(examples.test, prepared),
+            feed.batches(examples.test, prepared),
             measure=TASKS[prepared.task].measure,
             classes=prepared.task != "forecast",
         )

@@ -4,7 +4,7 @@ So a run that resumes at epoch k sees the batches that it would have seen. The p
 Keras on any backend.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ import tensorflow as tf
 
 import augment
 from recipes.engine.preprocess import Images, Preprocess
-from recipes.engine.records import Augment, Train
-from recipes.engine.results import Subset
+from recipes.engine.records import Augment, Recipe, Train
+from recipes.engine.results import Examples, Subset
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,33 @@ def taken(inputs: Any, chosen: Any) -> Any:
 def ready(inputs: Any, preprocess: Preprocess) -> Any:
     """Some of the inputs of `rows` as the model reads them."""
     return preprocess(inputs) if isinstance(preprocess, Images) else inputs
+
+
+def calibration(recipe: Recipe, examples: Examples, prepared: Preprocess) -> Iterator[np.ndarray]:
+    """Batches of plain training examples, drawn with the recipe's seed."""
+    inputs, targets = rows(examples.train, prepared)
+    count = min(recipe.export.calibration, len(targets))
+    chosen = np.random.default_rng(recipe.train.seed).permutation(len(targets))[:count]
+    for start in range(0, count, 32):
+        yield ready(taken(inputs, chosen[start : start + 32]), prepared)
+
+
+def batches(
+    subset: Subset, prepared: Preprocess, *, numbers: int = 1, most: int = 2**27
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A split as the model reads it, in batches, with what it should answer.
+
+    Args:
+        subset: the split.
+        prepared: how it is read.
+        numbers: how many the model answers with for one example.
+        most: the examples end where the answers would be more numbers than this, which are half a gigabyte.
+    """
+    inputs, targets = rows(subset, prepared)
+    count = min(len(targets), max(most // numbers, 1))
+    for start in range(0, count, 64):
+        part = slice(start, min(start + 64, count))
+        yield ready(taken(inputs, part), prepared), targets[part]
 
 
 def pictures(preprocess: Images, augmentation: Augment, weights: np.ndarray | None) -> Render:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import zoo
-from recipes.engine import data, gate, network, overlays, report, runs, stages
+from recipes.engine import data, gate, network, overlays, report, runs, shipping, stages
 from recipes.engine.errors import GateFailed, UserError
 from recipes.engine.files import sha256, write_json
 from recipes.engine.progress import console
@@ -31,11 +31,11 @@ def run(folder: Path) -> report.Facts:
     examples = load(recipe, folder)
     new, prepared = network.build(recipe, examples)
     if not (folder / "model.keras").exists():
-        stages.preflight(new, recipe)
+        shipping.preflight(new, recipe)
     model, histories = stages.trained(new, recipe, examples, prepared, folder)
     validation, test = stages.judge(model, examples, prepared)
     small, fine_tuning = stages.compressed(model, recipe, examples, prepared, folder)
-    shipped = stages.ship(model, small, recipe, examples, prepared, folder, summary=summary)
+    shipped = shipping.ship(model, small, recipe, examples, prepared, folder, summary=summary)
     reasons = gate.check(recipe.gate, shipped.artifact, shipped.verification, test)
     facts = report.Facts(
         recipe=to_plain(recipe),
@@ -90,7 +90,7 @@ def finish(folder: Path, *, passed: bool) -> dict[str, Any]:
     )
 
 
-def lite_facts(shipped: stages.Shipped, test: Evaluation) -> dict[str, Any]:
+def lite_facts(shipped: shipping.Shipped, test: Evaluation) -> dict[str, Any]:
     """What the report says of the exported file."""
     artifact, verification = shipped.artifact, shipped.verification
     return {

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -11,43 +10,12 @@ import numpy as np
 
 import compress
 import zoo
-from recipes.engine import feed, generate, preprocess, train, transfer
-from recipes.engine.errors import UserError
+from recipes.engine import feed, preprocess, train, transfer
 from recipes.engine.files import whole, write_json
-from recipes.engine.preprocess import Images, Preprocess, Series, Sounds
-from recipes.engine.progress import console
-from recipes.engine.quiet import quiet
+from recipes.engine.preprocess import Preprocess
 from recipes.engine.records import Recipe
-from recipes.engine.results import Evaluation, Examples, History, Shown, Subset, Task
+from recipes.engine.results import Evaluation, Examples, History, Shown
 from recipes.engine.tasks import TASKS
-
-OUTPUTS: dict[Task, str] = {"forecast": "deviations from the mean of the training data"}
-"""What the numbers that come out are, where they are no logits."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Shipped:
-    """The file for the device and its float32 twin, both run on the test split beside their Keras models."""
-
-    artifact: compress.Artifact
-    verification: compress.Verification
-    float_artifact: compress.Artifact
-    float_verification: compress.Verification
-
-
-def preflight(model: keras.Model, recipe: Recipe) -> None:
-    """Say, before anything is trained, what of the model will not export as the recipe asks.
-
-    Raises:
-        UserError: there would be no file, or none that the gate lets pass.
-    """
-    for finding in compress.preflight(model, quantize=recipe.export.quantize, trial=recipe.export.trial):
-        said = f"{finding.layer}: {finding.problem}; {finding.advice}"
-        if finding.severity == "refused":
-            raise UserError(f"the trained model would not export: {said}")
-        if finding.severity == "float" and recipe.gate.full_integer:
-            raise UserError(f"gate.full_integer would refuse the file: {said}")
-        console.print(f"note: {said}")
 
 
 def class_weights(recipe: Recipe, examples: Examples) -> np.ndarray | None:
@@ -97,7 +65,7 @@ def compressed(
         return model, ()
     settings = train.fine_tuning(recipe.train, epochs=recipe.compress.epochs, lr=recipe.compress.lr)
     keras.utils.set_random_seed(settings.seed)
-    small = compress.quantize_aware(model, calibration=list(calibration(recipe, examples, prepared)))
+    small = compress.quantize_aware(model, calibration=list(feed.calibration(recipe, examples, prepared)))
     step = transfer.Phase("quantize", "", settings)
     small, history = phase(
         small, recipe=recipe, step=step, examples=examples, prepared=prepared, path=folder / "model_qat.keras"
@@ -173,87 +141,3 @@ def drawn(model: keras.Model, examples: Examples, prepared: Preprocess, test: Ev
         return np.asarray(model.predict_on_batch(x))
 
     return TASKS[examples.task].shown(predict, examples.test, prepared, test)
-
-
-def calibration(recipe: Recipe, examples: Examples, prepared: Preprocess) -> Iterator[np.ndarray]:
-    """Batches of plain training examples, drawn with the recipe's seed."""
-    inputs, targets = feed.rows(examples.train, prepared)
-    count = min(recipe.export.calibration, len(targets))
-    chosen = np.random.default_rng(recipe.train.seed).permutation(len(targets))[:count]
-    for start in range(0, count, 32):
-        yield feed.ready(feed.taken(inputs, chosen[start : start + 32]), prepared)
-
-
-def batches(
-    subset: Subset, prepared: Preprocess, *, numbers: int = 1, most: int = 2**27
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """A split as the model reads it, in batches, with what it should answer.
-
-    Args:
-        subset: the split.
-        prepared: how it is read.
-        numbers: how many the model answers with for one example.
-        most: the examples end where the answers would be more numbers than this, which are half a gigabyte.
-    """
-    inputs, targets = feed.rows(subset, prepared)
-    count = min(len(targets), max(most // numbers, 1))
-    for start in range(0, count, 64):
-        part = slice(start, min(start + 64, count))
-        yield feed.ready(feed.taken(inputs, part), prepared), targets[part]
-
-
-def ship(
-    model: keras.Model,
-    small: keras.Model,
-    recipe: Recipe,
-    examples: Examples,
-    prepared: Preprocess,
-    folder: Path,
-    *,
-    summary: str,
-) -> Shipped:
-    """Export the file for the device and its float32 twin; run both on the test split beside their Keras models."""
-    console.print(f"export {recipe.export.quantize} and verify on {len(examples.test)} test examples …")
-    about, classes = metadata(recipe, prepared, summary=summary), examples.task != "forecast"
-    numbers = math.prod(model.output_shape[1:])
-    tests, measure = list(batches(examples.test, prepared, numbers=numbers)), TASKS[examples.task].measure
-    with quiet():
-        artifact = compress.export(
-            small,
-            folder / "model.tflite",
-            quantize=recipe.export.quantize,
-            calibration=calibration(recipe, examples, prepared),
-            metadata=about,
-            stream_steps=recipe.export.stream_steps,
-            signatures=signatures(small, examples.task),
-        )
-        float_artifact = compress.export(model, folder / "model_float32.tflite", quantize="none", metadata=about)
-        if isinstance(
-            prepared, Sounds
-        ):  # from samples to the spectrogram, in float: the device runs one after the other
-            compress.export(prepared.frontend, folder / "frontend.tflite", quantize="none")
-        return Shipped(
-            artifact=artifact,
-            verification=compress.verify(artifact, small, tests, measure=measure, classes=classes),
-            float_artifact=float_artifact,
-            float_verification=compress.verify(float_artifact, model, tests, measure=measure, classes=classes),
-        )
-
-
-def signatures(model: keras.Model, task: Task) -> dict[str, keras.Model]:
-    """Further models in the file: of one that goes on with texts, what reads a token and remembers those before it."""
-    return {generate.STEP: zoo.stepped(compress.strip(model)).step} if task == "generate" else {}
-
-
-def metadata(recipe: Recipe, prepared: Preprocess, *, summary: str) -> compress.Metadata:
-    """What the file says of itself: labels in order, and the normalisation of its input."""
-    scale = (prepared.mean, prepared.std) if isinstance(prepared, Images | Series) else ((0.0,), (1.0,))
-    outputs = OUTPUTS.get(prepared.task, "logits")
-    return compress.Metadata(
-        name=recipe.name,
-        description=f"{summary} {recipe.model.name} by edgezoo; the outputs are {outputs}.".strip(),
-        labels=prepared.classes,
-        mean=scale[0],
-        std=scale[1],
-        files=preprocess.files(prepared),
-    )

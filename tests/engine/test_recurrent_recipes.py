@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes.engine import data, datasets, gate, network, stages
+from recipes.engine import data, datasets, gate, network, shipping, stages
 from recipes.engine.recipe_file import cookbook, load
 from recipes.engine.tasks import TASKS
 from zoo.sequence.lstm_fcn import LSTMFCNSpec
@@ -81,7 +81,7 @@ def test_the_files_run_without_flex_and_equal_the_model(name, tmp_path):
     examples = data.load(recipe.data)
     new, prepared = network.build(recipe, examples)
     model, _ = stages.trained(new, recipe, examples, prepared, tmp_path)
-    shipped = stages.ship(model, model, recipe, examples, prepared, tmp_path, summary="")
+    shipped = shipping.ship(model, model, recipe, examples, prepared, tmp_path, summary="")
     for artifact in (shipped.artifact, shipped.float_artifact):
         assert not [op for op in artifact.ops if "Flex" in op or "CUSTOM" in op]
         spec = network.spec(recipe.model)

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score
 
 import zoo
-from recipes.engine import preprocess, stages
+from recipes.engine import preprocess, shipping
 from recipes.engine.errors import UserError
 from recipes.engine.preprocess import Series
 from recipes.engine.records import Data, Export, Gate, Recipe, Train
@@ -261,15 +261,15 @@ def test_a_forecast_refuses_what_is_for_classes(recipe, said):
 
 def test_what_will_not_export_is_told_before_training(capsys):
     loop = zoo.build("gru_small", input_shape=(7, 2), classes=2)
-    stages.preflight(loop, Recipe())
+    shipping.preflight(loop, Recipe())
     assert "stage1: GRU has no operator of its own" in capsys.readouterr().out
     with pytest.raises(UserError, match="full_integer would refuse the file: stage1: GRU"):
-        stages.preflight(loop, Recipe(gate=Gate(full_integer=True)))
-    stages.preflight(zoo.build("lstm_small", input_shape=(7, 2), classes=2), Recipe(gate=Gate(full_integer=True)))
+        shipping.preflight(loop, Recipe(gate=Gate(full_integer=True)))
+    shipping.preflight(zoo.build("lstm_small", input_shape=(7, 2), classes=2), Recipe(gate=Gate(full_integer=True)))
 
 
 def test_a_model_that_would_give_no_file_is_refused_before_training():
     inputs = keras.Input((None, 2))
     open_size = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(inputs))
     with pytest.raises(UserError, match=r"the trained model would not export: .* open size"):
-        stages.preflight(open_size, Recipe(export=Export(quantize="none")))
+        shipping.preflight(open_size, Recipe(export=Export(quantize="none")))
