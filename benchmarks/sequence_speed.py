@@ -37,7 +37,7 @@ layers = keras.layers
 def recurrent(cell: type, spec: Any, shape: tuple[int, ...]) -> keras.Model:
     """One layer, which skips padding where the zoo's does.
 
-    It has the zoo's names too: with Keras's own ones the same operations took 4 % less processor time in an LSTM's step.
+    It has the zoo's names too: with Keras's own the same operations took 4 % less processor time in an LSTM's step.
     """
     text = spec.vocabulary > 0
     inputs = keras.Input(shape, dtype="int32" if text else "float32", name="tokens" if text else "series")
