@@ -1,0 +1,26 @@
+"""Sentiment by a small Transformer from scratch: sentences of film reviews, for or against the film.
+
+Task: two classes of sentences.
+Data: 10,605 sentences of film reviews (Pang and Lee 2004, rated by Hutto and Gilbert 2014), 37 of them without a
+    side left out: `edgezoo data get movie_snippets`. 528 choose the epoch, 1,585 are tested on. Which review a sentence
+    is from is not known: sentences on one film can be in several splits, and the score flatters by that.
+Paper: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762, the encoder.
+Result: test accuracy, mean and deviation of seeds 0 and 1: float 76.0 % ± 3.5, int8 76.1 % ± 3.6, in a file of
+    885,488 bytes. Measured by the authors with `python benchmarks/sentiment.py --models transformer --labels all`,
+    where seed N is `--data.seed N --train.seed N`; the seed draws the splits too.
+Time: about half a minute of training, counted in time of one core.
+"""
+
+from recipes.engine import Data, Export, Gate, Model, Recipe, Train, main
+
+recipe = Recipe(
+    name="sentiment_transformer",
+    data=Data(source="movie_snippets", steps=40, vocabulary=12000, validation=0.05),
+    model=Model(name="transformer_tiny", dropout=0.5, spec={"layer_dropout": 0.3}),
+    train=Train(epochs=6, lr=1e-3, weight_decay=1e-2),
+    export=Export(quantize="int8"),
+    gate=Gate(max_drop=0.02),
+)
+
+if __name__ == "__main__":
+    main(recipe)
