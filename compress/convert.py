@@ -14,7 +14,7 @@ from compress import flatbuffer
 from compress.errors import CompressError
 from compress.lookup import look_up
 from compress.recurrent import LSTM, Forms
-from compress.rescale import mend
+from compress.rescale import mend, unbound
 from compress.serve import answer
 
 SIGNATURE = "serve"
@@ -173,7 +173,7 @@ def _convert(model: keras.Model, settings: Any, forms: Forms = _FORMS) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         settings(converter)
         try:
-            return bytes(converter.convert())
+            return unbound(bytes(converter.convert()))
         except Exception as error:  # the converter raises whatever its passes raise
             reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
             raise CompressError(f"the LiteRT converter cannot take model {model.name!r}: {reason}") from error

@@ -1,12 +1,17 @@
-"""Repairs of the converter's int8 LSTM: the scales of what it puts out and of its cell state, and masks before it.
+"""Repairs of the converter's LSTM: a bound of its cell state; in int8 also scales, and masks before it.
+
+The converter bounds the cell state of the fused operator to 10 (`lstm_utils.cc`, cell_clip), which an LSTM of Keras
+does not: one that counts over a long series goes beyond, and the file then answers otherwise.
 
 The kernel of UNIDIRECTIONAL_SEQUENCE_LSTM rounds its hidden state by the operator's fifth intermediate tensor
 (`lstm_eval.cc`, effective_hidden_scale), and feeds it back and puts it out as it is; so the output and the variable
 tensor that keeps it must have that very scale. The converter of TensorFlow 2.21 gives the output whatever scale the
 operators behind it want (a concatenation wants one for all its inputs), and the file then computes something else.
 
-The kernel's tanh of the cell state knows the scales from 2^-15 to 2^-9 (`PortableApplyTanh`: 0 to 6 integer bits); at
-any other it writes nothing. The converter gives a cell state that stays below 1/2 a finer one.
+The converter sees the cell state after the last step only, and bounded: one that falls back by then would saturate in
+between. So its range is taken 64 times as wide; of the 16 bits, ten are left below the last state, two more than the
+hidden state has. The kernel's tanh of it knows ranges from ±1 to ±64 (`PortableApplyTanh`: 0 to 6 integer bits); at any
+other it writes nothing.
 
 What Keras's Masking compares with zero the converter brings back to float; the integers compare as well.
 """
@@ -18,8 +23,22 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compress import flatbuffer
 
+_ROOM = 64.0
 _HIDDEN = 4  # of the intermediate tensors
 _OUTPUT_STATE, _CELL_STATE = 18, 19  # of the inputs, of which some are left out in the file
+
+
+def unbound(content: bytes) -> bytes:
+    """The file with fused LSTMs whose cell state has no bound, as that of Keras has none."""
+    if "UNIDIRECTIONAL_SEQUENCE_LSTM" not in flatbuffer.operators(content):
+        return content
+    model = flatbuffer.unpack(content, origin="the converted file")
+    flatbuffer.inline(model, content)
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if _is(model, operator, "UNIDIRECTIONAL_SEQUENCE_LSTM"):
+                operator.builtinOptions.cellClip = 0.0
+    return flatbuffer.pack(model, size=len(content))
 
 
 def mend(content: bytes) -> bytes:
@@ -39,7 +58,7 @@ def mend(content: bytes) -> bytes:
         if output.type != schema.TensorType.INT8:
             continue
         cell = graph.tensors[operator.inputs[_CELL_STATE]].quantization
-        cell.scale = np.clip(cell.scale, 2.0**-15, 2.0**-9)
+        cell.scale = np.clip(_ROOM * cell.scale, 2.0**-15, 2.0**-9)
         state = graph.tensors[operator.inputs[_OUTPUT_STATE]]
         state.quantization = hidden.quantization
         if _scale(output) != _scale(hidden):
