@@ -67,6 +67,7 @@ def keras_model(path: Path) -> tuple[Any, Preprocess]:
     import keras
 
     import compress  # noqa: F401  its layers must be known before a quantization-aware model loads
+    import zoo.families  # noqa: F401  and those of the zoo, which is lazy
 
     try:
         return keras.models.load_model(path, compile=False), prepared
@@ -179,7 +180,7 @@ def translated(path: Path, examples: list[str]) -> list[Answer]:
 def unknown(text: str, prepared: Texts | Pairs) -> str:
     """A note on how much of a text the tokenizer does not know; nothing where it knows all."""
     count, total = prepared.tokens.unknowns([text])
-    return f"{count} of its {many(total, 'token')} unknown to the tokenizer" if count else ""
+    return f"{count:,} of its {many(total, 'token')} unknown to the tokenizer" if count else ""
 
 
 def stacked(opened: list[Any]) -> np.ndarray:

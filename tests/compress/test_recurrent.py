@@ -123,13 +123,13 @@ def test_lstm_and_loop_beside_each_other_keep_their_states_apart(tmp_path):
 
 @pytest.mark.parametrize(("quantize", "most"), [("none", 1e-5), ("int8", 0.05)])
 def test_a_cell_state_may_grow_beyond_ten_and_fall_back(quantize, most, tmp_path):
-    inputs = keras.Input((30, 1), name="series")
+    inputs = keras.Input((38, 1), name="series")
     model = keras.Model(inputs, layers.LSTM(2, return_sequences=True)(inputs))
     kernel, recurrent, bias = np.zeros((1, 8)), np.full((2, 8), 0.02), np.zeros(8)
     bias[:4] = 9.0  # both gates open
     kernel[0] = [0.1, -0.2, 0.2, 0.1, 0.6, -0.6, 0.3, -0.4]  # so each step adds to the state, or takes off
     model.set_weights([kernel, recurrent, bias])
-    x = np.concatenate([np.ones((1, 20, 1)), -np.ones((1, 10, 1))], axis=1).astype(np.float32)
+    x = np.concatenate([np.ones((1, 20, 1)), -np.ones((1, 18, 1))], axis=1).astype(np.float32)
     artifact, lite = exported(model, tmp_path, quantize=quantize, calibration=[x])
     assert artifact.ops[LSTM] == 1
     np.testing.assert_allclose(lite.predict(x), model(x), atol=most)

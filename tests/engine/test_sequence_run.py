@@ -2,6 +2,8 @@
 
 import html
 import json
+import subprocess
+import sys
 import wave
 
 import keras
@@ -156,6 +158,14 @@ def test_the_file_answers_texts_with_the_tokenizer_of_its_run(finished, name, tm
         assert dict(one.ranking) == pytest.approx(dict(other.ranking), abs=0.1)
     (tmp_path / "alone.tflite").write_bytes((home / "model.tflite").read_bytes())
     assert predict(tmp_path / "alone.tflite", texts) == theirs
+
+
+def test_a_fresh_process_knows_the_layers_of_the_zoo(finished):
+    home, _ = finished("classify")
+    asked = f"from recipes.engine import cli; cli.dispatch(['predict', {str(home)!r}, 'the film was good'])"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(predict(home, ["the film was good"])[0])
 
 
 def test_the_file_forecasts_in_the_unit_of_the_data(finished, tmp_path):
