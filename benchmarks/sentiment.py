@@ -2,8 +2,8 @@
 
 The recipes of sentiment are trained on 200, 1,000 and all labels of the same sentences, three seeds, which draw the
 splits, the labels, the order and the new weights; at one seed all networks see the same splits, and the same labels.
-Test accuracy of the float model and of the file for the device, mean ± standard deviation over the seeds. What is done
-is kept in `--results` and not done again.
+Test accuracy of the float model and of the file for the device, mean ± standard deviation over the seeds; its bytes
+are without the tokenizer. What is done is kept in `--results` and not done again.
 """
 
 import argparse

@@ -7,8 +7,9 @@ Data: 10,605 sentences of film reviews (Pang and Lee 2004, rated by Hutto and Gi
 Paper: Wang et al., "MiniLM: Deep Self-Attention Distillation", NeurIPS 2020, arXiv:2002.10957; weights of
     sentence-transformers, all-MiniLM-L6-v2, with their own tokenizer.
 Result: test accuracy, mean and deviation of seeds 0 to 2: float 81.6 % ± 0.4, dynamic 81.4 % ± 0.3, in a file of
-    23,193,504 bytes. Measured by the authors with `python benchmarks/sentiment.py --models minilm --labels all`,
-    where seed N is `--data.seed N --train.seed N`; the seed draws the splits too.
+    23,193,504 bytes without its tokenizer. Measured by the authors with
+    `python benchmarks/sentiment.py --models minilm --labels all`, where seed N is `--data.seed N --train.seed N`; the
+    seed draws the splits too.
 Time: about 5 minutes of training, counted in time of one core.
 """
 
