@@ -84,7 +84,8 @@ def _recurrent(layer: Any, quantize: str, target: Target) -> Found:
     if not isinstance(layer, keras.layers.RNN) or fusable(layer):
         return None
     why = _why_not_fused(layer)
-    steps = layer.input.shape[1] if layer._inbound_nodes else None
+    # `layer.input` is a list where a mask comes in too.
+    steps = layer._inbound_nodes[0].input_tensors[0].shape[1] if layer._inbound_nodes else None
     if target == "integer":
         if not is_recurrent(layer) or layer.return_state:
             return f"{why}, and cannot be written out in integers", "take an LSTM with tanh and sigmoid", "refused"

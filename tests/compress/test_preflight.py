@@ -125,3 +125,10 @@ def test_another_mask_than_zeros_is_refused_in_int8(tmp_path):
 def test_tokens_are_tried_with_tokens_that_there_are():
     model = model_of(layers.Embedding(7, 4, mask_zero=True), layers.LSTM(4), layers.Dense(2), shape=(9,), dtype="int32")
     assert compress.preflight(model) == ()
+
+
+def test_a_loop_over_masked_tokens_is_found():
+    chain = layers.Embedding(7, 4, mask_zero=True), layers.GRU(4, name="loop"), layers.Dense(2)
+    model = model_of(*chain, shape=(9,), dtype="int32")
+    assert told(model, trial=False) == [("float", "loop")]
+    assert told(model, trial=False, target="integer") == []
