@@ -41,7 +41,7 @@ def quantization_aware(model: keras.Model) -> bytes:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = converter.inference_output_type = tf.int8
 
-    return _convert(model, settings, Forms(fuse=False))
+    return mend(_convert(model, settings, Forms(fuse=False)))
 
 
 def post_training(model: keras.Model, *, examples: list[Example], integer_only: bool = False) -> bytes:

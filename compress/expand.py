@@ -12,15 +12,45 @@ import numpy as np
 Chain = list[tuple[Any, list[np.ndarray]]]
 
 
+@keras.saving.register_keras_serializable(package="edgezoo")
+class Standardized(keras.layers.Layer):
+    """Each vector of the last axis with mean 0 and variance 1, written in operations that have an integer form.
+
+    Args:
+        epsilon: added to the variance.
+        **kwargs: what every Keras layer takes.
+    """
+
+    def __init__(self, epsilon: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        """`(batch, …, channels)` → the same shape."""
+        centred = inputs - keras.ops.mean(inputs, axis=-1, keepdims=True)
+        variance = keras.ops.mean(centred * centred, axis=-1, keepdims=True)
+        return centred * keras.ops.rsqrt(variance + self.epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
 def expand(layer: Any) -> Chain:
     """The layers, with their weights, that stand for `layer` one after the other; empty to keep it as it is.
 
+    - A layer that says so itself becomes its `stock_layers()`: a list of built layers of Keras, or composed of them,
+      that do the same one after the other.
     - An activation inside a layer becomes a layer of its own.
     - SeparableConv becomes a depthwise and a 1x1 convolution.
     - Rescaling and Normalization become a frozen batch normalisation.
+    - LayerNormalization becomes means, differences and products, and a batch normalisation for its scale and offset.
     - Convolutions over series become 2-D convolutions over images of height 1 (the converter rejects per-channel
       fake-quant on a 3-D kernel).
     """
+    if hasattr(layer, "stock_layers"):
+        return [part for each in layer.stock_layers() for part in expand(each) or [(each, each.get_weights())]]
     kind = type(layer).__name__
     if not type(layer).__module__.startswith("keras.") or getattr(layer, "data_format", None) == "channels_first":
         return []
@@ -31,12 +61,23 @@ def expand(layer: Any) -> Chain:
     if kind in ("Rescaling", "Normalization"):
         return _affine(layer)
     if (
+        kind == "LayerNormalization"
+        and layer.axis in (-1, [-1], [len(layer.input.shape) - 1])
+        and not layer.rms_scaling
+    ):
+        return _layer_norm(layer)
+    if (
         kind in ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
         and layer.activation is not keras.activations.linear
     ):
         plain = type(layer).from_config({**layer.get_config(), "activation": "linear"})
         return [(plain, layer.get_weights()), *_activation(layer)]
     return []
+
+
+def over_last(layer: keras.layers.LayerNormalization) -> bool:
+    """Whether it takes the mean and the variance of the last axis alone."""
+    return layer.axis in (-1, [-1], [len(layer.input.shape) - 1]) and not layer.rms_scaling
 
 
 def is_long(layer: Any, args: tuple) -> bool:
@@ -68,9 +109,24 @@ def _affine(layer: Any) -> Chain:
         scale, offset = 1 / deviation, -np.asarray(layer.mean) / deviation
     else:
         return []
+    return [_norm(layer.name, channels, scale, offset, trainable=False)]
+
+
+def _norm(name: str, channels: int, scale: Any, offset: Any, *, trainable: bool) -> tuple[Any, list[np.ndarray]]:
+    """A scale and an offset for each channel, as a batch normalisation of inputs that are normal already."""
     numbers = [np.broadcast_to(np.ravel(value), (channels,)) for value in (scale, offset, 0.0, 1.0)]
-    norm = keras.layers.BatchNormalization(epsilon=0.0, trainable=False, name=layer.name)
-    return [(norm, [number.astype(np.float32) for number in numbers])]
+    norm = keras.layers.BatchNormalization(epsilon=0.0, trainable=trainable, name=name)
+    return norm, [number.astype(np.float32) for number in numbers]
+
+
+def _layer_norm(layer: Any) -> Chain:
+    scale = 1.0 if layer.gamma is None else layer.gamma
+    offset = 0.0 if layer.beta is None else layer.beta
+    channels = layer.input.shape[-1]
+    return [
+        (Standardized(layer.epsilon, name=f"{layer.name}_standardized"), []),
+        _norm(layer.name, channels, np.asarray(scale), np.asarray(offset), trainable=layer.trainable),
+    ]
 
 
 def _separable(layer: Any) -> Chain:

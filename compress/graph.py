@@ -91,7 +91,7 @@ def copy_operation(operation: Any, *, name: str | None = None) -> Any:
     return type(operation).from_config(config)
 
 
-def _taken(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+def taken(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Without the `training` and `mask` that Keras notes of a call, where the stand-in takes neither."""
     takes = inspect.signature(operation.call).parameters
     return {name: value for name, value in kwargs.items() if name not in ("training", "mask") or name in takes}
@@ -120,7 +120,7 @@ def run_chain(chain: Chain, args: tuple, kwargs: dict[str, Any], *, call: Callab
     `call(layer, args, kwargs)` may stand in for the plain call.
     """
     for layer, weights in chain:
-        kwargs = _taken(layer, kwargs)
+        kwargs = taken(layer, kwargs)
         args = (call(layer, args, kwargs) if call else layer(*args, **kwargs),)
         kwargs = {}
         if weights:

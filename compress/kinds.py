@@ -17,13 +17,14 @@ _WEIGHTS = {
 _OWN = {
     "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate",
     "GlobalAveragePooling1D", "GlobalAveragePooling2D", "ReLU", "LeakyReLU", "PReLU",
-    "Mean", "Relu", "Relu6", "LeakyRelu", "Silu", "HardSilu", "Gelu",
+    "Mean", "Sum", "Square", "Rsqrt", "Sqrt", "Divide", "TrueDivide", "Exp", "Matmul", "Where", "OnesLike",
+    "Relu", "Relu6", "LeakyRelu", "Silu", "HardSilu", "Gelu",
 }  # fmt: skip
 _SAME = {
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "Identity",
     "Flatten", "Reshape", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D",
     "MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
-    "MaxPool", "Max", "Transpose", "Squeeze", "ExpandDims", "GetItem",
+    "Masking", "MaxPool", "Max", "Min", "StopGradient", "BroadcastTo", "Transpose", "Squeeze", "ExpandDims", "GetItem",
 }  # fmt: skip
 _ROUND = {"AveragePooling1D", "AveragePooling2D", "AveragePool"}
 _ACTIVATIONS: dict[str, Kind] = {

@@ -1,5 +1,6 @@
 """Where the fake-quants of a model go, decided from who reads which tensor."""
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -36,15 +37,14 @@ def make_plan(graph: Graph) -> Plan:
     """
     readers = graph.consumers()
     folds = _folds(graph, readers)
-    seen: Counter[str] = Counter()
     names = {id(tensor): tensor.name for tensor in keras.tree.flatten(graph.inputs)}
+    taken = set(names.values())
     ranges: list[tuple[keras.KerasTensor, Ends | None]]
     ranges = [(tensor, None) for tensor in keras.tree.flatten(graph.inputs) if _is_float(tensor)]
     for node in graph.nodes:
         role = kind(node.operation)
         for tensor in node.outputs:
-            names[id(tensor)] = f"{node.operation.name}_{seen[node.operation.name] or ''}".rstrip("_")
-            seen[node.operation.name] += 1
+            names[id(tensor)] = _unused(node.operation.name, taken)
             if role in ("same", "round") or not _is_float(tensor):
                 continue
             if role == "fixed" and None in readers[id(tensor)]:
@@ -52,6 +52,14 @@ def make_plan(graph: Graph) -> Plan:
             if not _deferred(node, readers.get(id(tensor), []), folds):
                 ranges.append((tensor, fixed_range(node.operation) if role == "fixed" else None))
     return Plan(ranges, names, folds)
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where it is taken; it joins those taken."""
+    numbered = (f"{name}_{count}" if count else name for count in itertools.count())
+    free = next(each for each in numbered if each not in taken)
+    taken.add(free)
+    return free
 
 
 def _folds(graph: Graph, readers: dict[int, list[Node | None]]) -> dict[int, keras.layers.BatchNormalization]:

@@ -47,7 +47,7 @@ def report(model: keras.Model) -> Report:
             quantized.extend(inner.quantized)
             rest.extend(inner.float_layers)
             continue
-        if isinstance(operation, (Range, keras.layers.InputLayer)):
+        if isinstance(operation, (Range, keras.layers.InputLayer)) or not _is_float(operation):
             continue
         kinds = {kind(layer) for layer, _ in expand(operation)} or {kind(operation)}
         if isinstance(operation, Compressed) or "weights" in kinds:
@@ -55,6 +55,11 @@ def report(model: keras.Model) -> Report:
         elif "float" in kinds:
             rest.append((operation.name, f"{type(operation).__name__} has no known integer form"))
     return Report(tuple(quantized), tuple(rest))
+
+
+def _is_float(operation: Any) -> bool:
+    """Whether it gives floats: tokens, and which steps are padding, have no range."""
+    return any(keras.backend.is_float_dtype(tensor.dtype) for tensor in keras.tree.flatten(operation.output))
 
 
 def is_quantize_aware(model: keras.Model) -> bool:
@@ -84,7 +89,7 @@ def quantize_aware(model: keras.Model, *, calibration: Iterable[Any], bits: int 
         raise CompressError(f"bits={bits} is not supported; use bits=8")
     if is_quantize_aware(model):
         raise CompressError(f"model {model.name!r} is quantization-aware already")
-    graph = trace(model)
+    graph = trace(model, look_inside=True)
     plan = make_plan(graph)
     measured = [tensor for tensor, fixed in plan.ranges if fixed is None]
     ends = dict(zip(map(id, measured), measure_ranges(graph, measured, calibration), strict=True))

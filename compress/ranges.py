@@ -86,6 +86,7 @@ class Range(keras.layers.Layer):
         self.initial = (float(low), float(high))
         self.bits = bits
         self.momentum = momentum
+        self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         """Make the two ends of the range."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from compress.expand import over_last
 from compress.graph import functional
 from compress.recurrent import Forms, is_recurrent, recur
 
@@ -51,13 +52,9 @@ def _stand_in(operation: Any, forms: Forms) -> Callable[..., Any] | None:
     both = isinstance(operation, keras.layers.Bidirectional) and is_recurrent(operation.forward_layer)
     if both or is_recurrent(operation):
         return functools.partial(recur, operation, forms)
-    if type(operation) is keras.layers.LayerNormalization and _over_last(operation):
+    if type(operation) is keras.layers.LayerNormalization and over_last(operation):
         return functools.partial(_normalized, operation)
     return None
-
-
-def _over_last(layer: keras.layers.LayerNormalization) -> bool:
-    return layer.axis in (-1, [-1], [len(layer.input.shape) - 1]) and not layer.rms_scaling
 
 
 def _normalized(layer: keras.layers.LayerNormalization, x: Any, mask: Any = None) -> Any:

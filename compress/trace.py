@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from compress.compose import opened
 from compress.expand import expand, is_elementwise, is_long
 from compress.graph import (
     Chain,
@@ -25,6 +26,7 @@ from compress.graph import (
 
 @dataclass
 class _Tracer:
+    look_inside: bool = False
     copies: dict[int, Chain] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     nodes: list[Node] = field(default_factory=list)
@@ -38,12 +40,23 @@ class _Tracer:
             if isinstance(operation, keras.Model):
                 # A `training=False` here is no loss: Keras itself overrides it when the outer model trains.
                 return self.run(functional(operation), args[0], prefix=f"{prefix}{operation.name}_")
-            *steps, (last, weights) = self.copy(operation, prefix)
+            chain = self.copy(operation, prefix)
             if is_long(operation, args):
-                return self.pair_up(last, *args)
-            return run_chain([*steps, (last, weights)], args, kwargs, call=self.emit)
+                return self.pair_up(chain[-1][0], *args)
+            for layer, weights in chain:
+                outputs = self.apply(layer, weights, args, kwargs, prefix)
+                args, kwargs = (outputs,), {}
+            return outputs
 
         return model._run_through_graph(inputs, operation_fn=lambda operation: operation, call_fn=call)
+
+    def apply(self, layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any], prefix: str) -> Any:
+        """Call one layer of a chain, or what it is composed of."""
+        inside = opened(layer, weights, args, kwargs) if self.look_inside else None
+        if inside is None:
+            return run_chain([(layer, weights)], args, kwargs, call=self.emit)
+        outputs = self.run(inside.function, inside.tensors, prefix=f"{prefix}{layer.name}_")
+        return inside.with_masks(outputs)
 
     def copy(self, operation: Any, prefix: str) -> Chain:
         """The chain of layers that stands for `operation`, the same for each call of a shared layer."""
@@ -74,7 +87,7 @@ class _Tracer:
             if operation.compute_output_shape(args[0].shape) == image.shape:
                 return image
         elif image is not None and is_elementwise(operation):
-            outputs = self.emit(operation, (image,), kwargs)
+            outputs = self.emit(operation, (image,), {})  # a mask is of the series, and no image fits it
             back = keras.layers.Reshape((-1, image.shape[-1]), name=f"{operation.name}_as_series")
             return self.emit(back, (outputs,), {})
         outputs = operation(*args, **kwargs)
@@ -95,17 +108,21 @@ class _Tracer:
 
 
 @float32_layers()
-def trace(model: keras.Model) -> Graph:
+def trace(model: keras.Model, *, look_inside: bool = False) -> Graph:
     """Copy `model` into a flat float32 graph that computes the same.
 
     Layers that have a simpler equivalent are replaced by it (see `compress.expand`).
+
+    Args:
+        model: a Functional or Sequential model.
+        look_inside: replace layers that are composed of others and of `keras.ops` by those (see `compress.compose`).
 
     Raises:
         CompressError: the model is subclassed or not built.
     """
     source = functional(model)
     inputs = keras.tree.map_structure(input_like, source._inputs_struct)
-    tracer = _Tracer()
+    tracer = _Tracer(look_inside)
     outputs = tracer.run(source, inputs, prefix="")
     return Graph(model.name, inputs, outputs, tracer.live(outputs))
 

@@ -24,6 +24,7 @@ class Compressed(keras.layers.Layer):
         super().__init__(**kwargs)
         self.layer = layer
         self.transforms = list(transforms)
+        self.supports_masking = layer.supports_masking
 
     def build(self, input_shape: Any) -> None:
         """Build the layer (unless it came built) and the transforms over its weights."""

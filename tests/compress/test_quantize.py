@@ -131,10 +131,40 @@ def test_a_lone_norm_becomes_one_scale_and_offset(batch, rng):
 
 @keras.saving.register_keras_serializable(package="edgezoo_tests")
 class Sine(layers.Layer):
-    """A layer that no quantizer knows."""
+    """A layer that no quantizer knows: it has a weight of its own."""
+
+    def build(self, input_shape):
+        self.frequency = self.add_weight(shape=(), initializer="ones", name="frequency")
 
     def call(self, inputs):
-        return keras.ops.sin(inputs)
+        return keras.ops.sin(inputs * self.frequency)
+
+
+@keras.saving.register_keras_serializable(package="edgezoo_tests")
+class Gated(layers.Layer):
+    """A layer composed of others, one of them called twice."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.project = layers.Conv2D(4, 1, padding="same", name="project")
+
+    def call(self, inputs):
+        x = self.project(inputs)
+        return self.project(x * keras.ops.sigmoid(x))
+
+
+def test_a_layer_composed_of_others_is_quantized_as_those(batch, tmp_path):
+    inputs = keras.Input((6, 6, 3))
+    x = Gated(name="gated")(layers.Conv2D(4, 3, name="first")(inputs))
+    model = keras.Model(inputs, layers.Dense(2, name="last")(layers.Flatten()(x)))
+    small = compress.quantize_aware(model, calibration=[batch])
+    assert compress.report(small) == compress.Report(("first", "project", "last"), ())
+    assert len(small.trainable_variables) == len(model.trainable_variables)
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.float_tensors == ()
+    ours, theirs = small.predict(batch, verbose=0), compress.LiteModel(artifact.path).predict(batch)
+    assert np.abs(ours - theirs).max() <= 2 * artifact.output.scale
+    assert np.abs(ours - model.predict(batch, verbose=0)).max() < 0.1 * np.ptp(ours)
 
 
 def test_an_unknown_layer_stays_float_and_is_named(batch):

@@ -55,6 +55,13 @@ class MaskedConv1D(keras.layers.Conv1D):
         """`(batch, steps, channels)` → `(batch, steps, filters)`; mask `(batch, steps)`, True where to look."""
         return super().call(_filled(inputs, mask, 0.0))
 
+    def stock_layers(self) -> list[keras.layers.Layer]:
+        """What does the same, one after the other: `compress` quantizes these."""
+        plain = keras.layers.Conv1D.from_config(self.get_config())
+        plain.build((None, None, self.kernel.shape[1] * self.groups))
+        plain.set_weights(self.get_weights())
+        return [ClearPadding(name=f"{self.name}_clear"), plain]
+
 
 @keras.saving.register_keras_serializable(package="edgezoo")
 class MaskedMaxPooling1D(keras.layers.MaxPooling1D):
