@@ -24,6 +24,7 @@ class Compressed(keras.layers.Layer):
         super().__init__(**kwargs)
         self.layer = layer
         self.transforms = list(transforms)
+        self.supports_masking = layer.supports_masking
 
     def build(self, input_shape: Any) -> None:
         """Build the layer (unless it came built) and the transforms over its weights."""
@@ -52,6 +53,10 @@ class Compressed(keras.layers.Layer):
         if "bias" in weights and all(variable.name != "bias" for variable in self.layer.variables):
             outputs = outputs + weights["bias"]
         return outputs
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """As the layer's own."""
+        return self.layer.compute_mask(inputs, previous_mask)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """As the layer's own."""
