@@ -74,21 +74,24 @@ class Mask(keras.layers.Layer):
             self.count.assign(self.count + 1)
             self.update(keras.ops.stop_gradient(kernel))
         # Not a product: that of a negative weight would be -0.0, other bytes than 0.0, and so a larger packed file.
-        kept = keras.ops.where(self.mask, kernel, keras.ops.zeros_like(kernel))
-        return {**weights, self.weight: kept}
+        # The negated mask is a tensor of its own: PyTorch does not allow a change to what the gradient will read, which
+        # the second call of a shared layer would make.
+        pruned = keras.ops.logical_not(self.mask)
+        return {**weights, self.weight: keras.ops.where(pruned, keras.ops.zeros_like(kernel), kernel)}
 
     def update(self, kernel: Any) -> None:
         """Compute the mask anew from `kernel` if it is due at the present step."""
 
         def renewed() -> Any:
-            magnitude = keras.ops.where(self.mask, keras.ops.abs(kernel), keras.ops.zeros_like(kernel))
+            magnitude = keras.ops.where(before, keras.ops.abs(kernel), keras.ops.zeros_like(kernel))
             sparsity = self.schedule.at(self.step)
             mask = keep(magnitude, sparsity, pattern=self.pattern, axis=self.axis, pooling=self.pooling)
-            return keras.ops.logical_and(mask, self.mask)
+            return keras.ops.logical_and(mask, before)
 
         def same() -> Any:
-            return keras.ops.convert_to_tensor(self.mask)
+            return before
 
+        before, kernel = keras.ops.convert_to_tensor(self.mask), keras.ops.convert_to_tensor(kernel)
         self.mask.assign(keras.ops.cond(self.schedule.due(self.step), renewed, same))
 
     def compute_output_spec(self, weights: Weights, training: bool | None = None) -> Weights:
