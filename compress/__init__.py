@@ -1,35 +1,46 @@
 """compress: how a model ships.
 
-`quantize_aware` rewrites a model for training with int8 rounding, `export` writes the `.tflite` file, `verify` runs it
+`prune` and `cluster` make its weights few and alike, `quantize_aware` rewrites it for training with int8 rounding, and
+they compose in this order; `strip` gives a plain Keras model back. `export` writes the `.tflite` file, `verify` runs it
 beside the Keras model, `LiteModel` runs it alone.
 """
 
+from compress.cluster import cluster
 from compress.errors import CompressError
 from compress.export import Artifact, export
 from compress.flatbuffer import Port
 from compress.lite import LiteModel
 from compress.metadata import Metadata
 from compress.preflight import preflight
+from compress.prune import LayerSparsity, Sparsity, prune, sparsity
 from compress.quantize import Report, quantize_aware, report, strip
 from compress.rules import Finding
+from compress.schedule import Constant, Polynomial
 from compress.stream import LiteStream, streaming
 from compress.verify import Verification, accuracy, verify
 
 __all__ = [
     "Artifact",
     "CompressError",
+    "Constant",
     "Finding",
+    "LayerSparsity",
     "LiteModel",
     "LiteStream",
     "Metadata",
+    "Polynomial",
     "Port",
     "Report",
+    "Sparsity",
     "Verification",
     "accuracy",
+    "cluster",
     "export",
     "preflight",
+    "prune",
     "quantize_aware",
     "report",
+    "sparsity",
     "streaming",
     "strip",
     "verify",

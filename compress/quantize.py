@@ -207,7 +207,9 @@ def _stripped(operation: Any) -> tuple[Any, list[np.ndarray]]:
     if not isinstance(operation, Compressed):
         return copy_operation(operation), list(getattr(operation, "get_weights", list)())
     seen = {name: keras.ops.convert_to_numpy(value) for name, value in operation.seen().items()}
-    config = operation.layer.get_config()
-    config["use_bias"] = "bias" in seen
-    plain = type(operation.layer).from_config({**config, "trainable": True})
-    return plain, [seen["kernel"], *([seen["bias"]] if "bias" in seen else [])]
+    config = {**operation.layer.get_config(), "name": operation.name, "trainable": True}
+    names = [variable.name for variable in operation.layer.weights]
+    if "bias" in seen and "bias" not in names:
+        config["use_bias"] = True
+        names.append("bias")
+    return type(operation.layer).from_config(config), [seen[name] for name in names]

@@ -54,6 +54,10 @@ class Compressed(keras.layers.Layer):
             outputs = outputs + weights["bias"]
         return outputs
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """As the layer's own."""
+        return self.layer.compute_mask(inputs, previous_mask)
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """As the layer's own."""
         return self.layer.compute_output_shape(input_shape)
