@@ -9,32 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from compress.formulas import HardSigmoid, Mean, Standardized
+
 Chain = list[tuple[Any, list[np.ndarray]]]
-
-
-@keras.saving.register_keras_serializable(package="edgezoo")
-class Standardized(keras.layers.Layer):
-    """Each vector of the last axis with mean 0 and variance 1, written in operations that have an integer form.
-
-    Args:
-        epsilon: added to the variance.
-        **kwargs: what every Keras layer takes.
-    """
-
-    def __init__(self, epsilon: float, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.epsilon = epsilon
-        self.supports_masking = True
-
-    def call(self, inputs: Any) -> Any:
-        """`(batch, …, channels)` → the same shape."""
-        centred = inputs - keras.ops.mean(inputs, axis=-1, keepdims=True)
-        variance = keras.ops.mean(centred * centred, axis=-1, keepdims=True)
-        return centred * keras.ops.rsqrt(variance + self.epsilon)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments."""
-        return {**super().get_config(), "epsilon": self.epsilon}
 
 
 def expand(layer: Any) -> Chain:
@@ -46,6 +23,8 @@ def expand(layer: Any) -> Chain:
     - SeparableConv becomes a depthwise and a 1x1 convolution.
     - Rescaling and Normalization become a frozen batch normalisation.
     - LayerNormalization becomes means, differences and products, and a batch normalisation for its scale and offset.
+    - A hard sigmoid becomes a sum, a ReLU6 and a product; an Average a sum and a product.
+    - EinsumDense becomes a Dense layer between reshapes, where its kernel is a matrix.
     - Convolutions over series become 2-D convolutions over images of height 1 (the converter rejects per-channel
       fake-quant on a 3-D kernel).
     """
@@ -60,12 +39,14 @@ def expand(layer: Any) -> Chain:
         return _series(layer)
     if kind in ("Rescaling", "Normalization"):
         return _affine(layer)
-    if (
-        kind == "LayerNormalization"
-        and layer.axis in (-1, [-1], [len(layer.input.shape) - 1])
-        and not layer.rms_scaling
-    ):
+    if kind == "LayerNormalization" and over_last(layer):
         return _layer_norm(layer)
+    if kind == "Activation" and layer.activation is keras.activations.hard_sigmoid:
+        return [(HardSigmoid(name=layer.name), [])]
+    if kind == "Average":
+        return [(Mean(name=layer.name), [])]
+    if kind == "EinsumDense":
+        return einsum(layer)
     if (
         kind in ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
         and layer.activation is not keras.activations.linear
@@ -97,7 +78,37 @@ def is_elementwise(layer: Any) -> bool:
 def _activation(layer: Any) -> Chain:
     if layer.activation is keras.activations.linear:
         return []
-    return [(keras.layers.Activation(layer.activation, name=f"{layer.name}_activation"), [])]
+    activation = keras.layers.Activation(layer.activation, name=f"{layer.name}_activation")
+    return expand(activation) or [(activation, [])]
+
+
+def einsum(layer: keras.layers.EinsumDense) -> Chain:
+    """A Dense layer between reshapes; empty where the kernel is no matrix from the last inputs to the last outputs."""
+    read, rest = layer.equation.replace(" ", "").split(",")
+    kernel, out = rest.split("->")
+    table, sizes = layer.get_weights()[0], dict(zip(kernel, layer.kernel.shape, strict=True))
+    summed = [letter for letter in kernel if letter not in out]
+    made = [letter for letter in kernel if letter in out]
+    lead = read[: len(read) - len(summed)]
+    plain = "".join((*summed, *made)) == kernel and read == lead + "".join(summed) and out == lead + "".join(made)
+    if not plain or not summed or not made or not lead or "..." in layer.equation:
+        return []
+    shape = [None if size is None else int(size) for size in layer.input.shape[1 : len(lead)]]
+    if shape.count(None) > 1:
+        return []
+    rows = [-1 if size is None else size for size in shape]
+    inputs, outputs = ([sizes[letter] for letter in letters] for letters in (summed, made))
+    units = int(np.prod(outputs))
+    weights = [table.reshape(-1, units)]
+    if layer.bias is not None:
+        weights.append(np.broadcast_to(layer.get_weights()[1], outputs).reshape(units))
+    dense = keras.layers.Dense(units, use_bias=layer.bias is not None, trainable=layer.trainable, name=layer.name)
+    chain: Chain = [(dense, weights), *_activation(layer)]
+    if len(inputs) > 1:
+        chain.insert(0, (keras.layers.Reshape((*rows, int(np.prod(inputs))), name=f"{layer.name}_flat"), []))
+    if len(outputs) > 1:
+        chain.append((keras.layers.Reshape((*rows, *outputs), name=f"{layer.name}_split"), []))
+    return chain
 
 
 def _affine(layer: Any) -> Chain:

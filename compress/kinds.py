@@ -4,15 +4,17 @@ from typing import Any, Literal
 
 import keras
 
-Kind = Literal["weights", "norm", "own", "same", "round", "fixed", "float"]
-"""`weights`: its kernel gets a fake-quant, its output a range. `norm`: batch normalisation. `own`: its output gets a
-range. `same`: LiteRT asks for one scale on input and output, so it shares its input's range. `round`: the same, but
-it computes new values that fall between steps. `fixed`: LiteRT prescribes the output range. `float`: not known to
-have an integer form."""
+from compress.wrapper import Compressed
+
+Kind = Literal["weights", "table", "norm", "own", "same", "round", "fixed", "float"]
+"""`weights`: its kernel gets a fake-quant, its output a range. `table`: its weights get a fake-quant, and its output,
+rows of them, lies on their steps. `norm`: batch normalisation. `own`: its output gets a range. `same`: LiteRT asks for
+one scale on input and output, so it shares its input's range. `round`: the same, but it computes new values that fall
+between steps. `fixed`: LiteRT prescribes the output range. `float`: not known to have an integer form."""
 
 _WEIGHTS = {
     "Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
-    "Conv2DTranspose", "Dense",
+    "Conv2DTranspose", "Dense", "EinsumDense",
 }  # fmt: skip
 _OWN = {
     "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate",
@@ -39,10 +41,19 @@ and 0."""
 
 
 def kind(operation: Any) -> Kind:
-    """What `operation` (a layer or a `keras.ops` node) is to the quantizer; a user's own layer is `float`."""
+    """What `operation` (a layer or a `keras.ops` node) is to the quantizer.
+
+    A user's own layer is `float`, unless its `int8_weights` names the weights that lie as int8 in a file, one step for
+    each, and all that it computes has an integer form.
+    """
+    operation = core(operation)
     name = type(operation).__name__
+    if getattr(operation, "int8_weights", ()):
+        return "weights"
     if not type(operation).__module__.startswith("keras."):
         return "float"
+    if name == "Embedding":
+        return "table"
     if name in _SAME:  # before the layout: padding channels_first is padding all the same
         return "same"
     if getattr(operation, "data_format", None) == "channels_first":
@@ -64,6 +75,18 @@ def kind(operation: Any) -> Kind:
     if activation_name(operation) in _ACTIVATIONS:
         return _ACTIVATIONS[activation_name(operation)]
     return "own" if name in _OWN else "float"
+
+
+def core(operation: Any) -> Any:
+    """The layer itself, behind its wrapper where it has one."""
+    return operation.layer if isinstance(operation, Compressed) else operation
+
+
+def quantized_weights(layer: Any) -> tuple[str, ...]:
+    """Names of the weights of a layer of kind `weights` or `table` that get a fake-quant."""
+    if getattr(layer, "int8_weights", ()):
+        return tuple(layer.int8_weights)
+    return ("embeddings",) if isinstance(layer, keras.layers.Embedding) else ("kernel",)
 
 
 def activation_name(operation: Any) -> str:

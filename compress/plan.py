@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from compress.graph import Graph, Node
-from compress.kinds import fixed_range, fuses, kind
+from compress.kinds import core, fixed_range, fuses, kind
 
 Ends = tuple[float, float]
 
@@ -45,7 +45,7 @@ def make_plan(graph: Graph) -> Plan:
         role = kind(node.operation)
         for tensor in node.outputs:
             names[id(tensor)] = _unused(node.operation.name, taken)
-            if role in ("same", "round") or not _is_float(tensor):
+            if role in ("same", "round", "table") or not _is_float(tensor):
                 continue
             if role == "fixed" and None in readers[id(tensor)]:
                 continue  # the runtime fixes a softmax output itself; rounding it here would cut the loss's gradient
@@ -81,7 +81,7 @@ def _folds(graph: Graph, readers: dict[int, list[Node | None]]) -> dict[int, ker
 
 def _foldable(operation: Any) -> bool:
     """Whether the output channels are the last axes of the kernel, which a transposed convolution's are not."""
-    return kind(operation) == "weights" and not isinstance(operation, keras.layers.Conv2DTranspose)
+    return isinstance(core(operation), (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
 
 
 def _deferred(node: Node, readers: list[Node | None], folds: dict[int, keras.layers.BatchNormalization]) -> bool:

@@ -1,6 +1,6 @@
 """Quantization-aware training: rewrite a model so that it trains with the rounding that the int8 file will have."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from compress.errors import CompressError
 from compress.expand import expand
 from compress.fold import Fold
 from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, functional, rebuild, run_chain
-from compress.kinds import kind
+from compress.kinds import core, kind, quantized_weights
 from compress.plan import Plan, make_plan
 from compress.ranges import FakeQuantWeights, Range
 from compress.trace import trace
@@ -50,7 +50,7 @@ def report(model: keras.Model) -> Report:
         if isinstance(operation, (Range, keras.layers.InputLayer)) or not _is_float(operation):
             continue
         kinds = {kind(layer) for layer, _ in expand(operation)} or {kind(operation)}
-        if isinstance(operation, Compressed) or "weights" in kinds:
+        if kinds & {"weights", "table"}:
             quantized.append(operation.name)
         elif "float" in kinds:
             rest.append((operation.name, f"{type(operation).__name__} has no known integer form"))
@@ -136,24 +136,25 @@ def _replacement(node: Node, norm: Any, bits: int) -> Chain:
     if role == "norm":
         return _scale_and_offset(node, bits)
     weights = list(getattr(layer, "get_weights", list)())
-    if role != "weights":
+    if role not in ("weights", "table"):
         return [(copy_operation(layer), weights)]
     copy = copy_operation(layer)
     copy.build(node.inputs[0].shape)
     copy.set_weights(weights)
-    return [(_wrapped(copy, norm, bits), [])]
+    return [(_wrapped(core(copy), norm, bits, getattr(copy, "transforms", [])), [])]
 
 
-def _wrapped(layer: Any, norm: Any, bits: int) -> Compressed:
-    """A built layer behind its transforms: fold `norm`, where there is one, then round."""
+def _wrapped(layer: Any, norm: Any, bits: int, transforms: Sequence[keras.layers.Layer] = ()) -> Compressed:
+    """A built layer behind its transforms: those that it has, fold `norm`, where there is one, then round."""
     depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
     axes = 2 if depthwise else 1
-    transforms: list[keras.layers.Layer] = []
+    transforms = list(transforms)
     if norm is not None:
         fold = Fold(norm.epsilon, norm.scale, norm.center, axes, name="fold", trainable=norm.trainable)
         transforms.append(fold)
-    per_channel = not isinstance(layer, (keras.layers.Dense, keras.layers.Conv2DTranspose))
-    transforms.append(FakeQuantWeights(bits, per_channel, axes, name="fake_quant"))
+    per_channel = isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
+    for weight in quantized_weights(layer):
+        transforms.append(FakeQuantWeights(bits, per_channel, axes, weight, name=f"{weight}_fake_quant"))
     wrapper = Compressed(layer, transforms, name=layer.name)
     wrapper.build(None)
     if norm is not None:

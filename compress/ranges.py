@@ -9,7 +9,7 @@ Weights = dict[str, Any]
 
 @keras.saving.register_keras_serializable(package="edgezoo")
 class FakeQuantWeights(keras.layers.Layer):
-    """A weight transform: the kernel rounded to symmetric, narrow-range integers (int8: -127 … 127).
+    """A weight transform: a weight rounded to symmetric, narrow-range integers (int8: -127 … 127).
 
     The step is max|w| / 127, per output channel or per tensor (LiteRT 8-bit quantization specification;
     Krishnamoorthi 2018, section 2.2). A channel whose weights are all but zero beside the tensor's largest takes a
@@ -20,19 +20,23 @@ class FakeQuantWeights(keras.layers.Layer):
         per_channel: one step an output channel (convolutions), else one for the tensor (Dense, which the converter
             cannot take per channel).
         channel_axes: how many trailing axes of the kernel make up the output channels: 1, or 2 for depthwise.
+        weight: name of the weight.
         **kwargs: what every Keras layer takes.
     """
 
-    def __init__(self, bits: int = 8, per_channel: bool = True, channel_axes: int = 1, **kwargs: Any):
+    def __init__(
+        self, bits: int = 8, per_channel: bool = True, channel_axes: int = 1, weight: str = "kernel", **kwargs: Any
+    ):
         super().__init__(**kwargs)
+        self.weight = weight
         self.bits = bits
         self.per_channel = per_channel
         self.channel_axes = channel_axes
         self.built = True
 
     def call(self, weights: Weights, training: bool | None = None) -> Weights:
-        """Round `weights["kernel"]`; the rest (biases are int32) passes."""
-        kernel = weights["kernel"]
+        """Round the weight; the rest (biases are int32) passes."""
+        kernel = weights[self.weight]
         flat = keras.ops.reshape(kernel, (*kernel.shape[: -self.channel_axes], -1))
         high = weight_range(keras.ops.stop_gradient(flat), per_channel=self.per_channel)
         axis = -1 if self.per_channel else None
@@ -43,7 +47,7 @@ class FakeQuantWeights(keras.layers.Layer):
             # The op passes no gradient beyond its range, and the range ends at the largest weight give or take a
             # rounding error, which would freeze that weight.
             rounded = flat + keras.ops.stop_gradient(rounded - flat)
-        return {**weights, "kernel": keras.ops.reshape(rounded, kernel.shape)}
+        return {**weights, self.weight: keras.ops.reshape(rounded, kernel.shape)}
 
     def compute_output_spec(self, weights: Weights, training: bool | None = None) -> Weights:
         """Shapes: as given."""
@@ -51,7 +55,7 @@ class FakeQuantWeights(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        ours = {name: getattr(self, name) for name in ("bits", "per_channel", "channel_axes")}
+        ours = {name: getattr(self, name) for name in ("bits", "per_channel", "channel_axes", "weight")}
         return {**super().get_config(), **ours}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from compress.carry import carried
 from compress.compose import opened
 from compress.expand import expand, is_elementwise, is_long
 from compress.graph import (
@@ -22,6 +23,7 @@ from compress.graph import (
     is_half,
     run_chain,
 )
+from compress.kinds import core
 
 
 @dataclass
@@ -61,7 +63,10 @@ class _Tracer:
     def copy(self, operation: Any, prefix: str) -> Chain:
         """The chain of layers that stands for `operation`, the same for each call of a shared layer."""
         if id(operation) not in self.copies:
-            chain = expand(operation) or [(operation, list(getattr(operation, "get_weights", list)()))]
+            inner = core(operation) if self.look_inside else operation
+            chain = expand(inner) or [(inner, list(getattr(inner, "get_weights", list)()))]
+            if inner is not operation:
+                chain = [carried(operation, *part) for part in chain]
             self.copies[id(operation)] = [(self.rename(layer, prefix), weights) for layer, weights in chain]
         return self.copies[id(operation)]
 

@@ -120,6 +120,11 @@ class PositionEmbedding(keras.layers.Layer):
         self.kind = kind
         self.supports_masking = True
 
+    @property
+    def int8_weights(self) -> tuple[str, ...]:
+        """For `compress`: what it computes has an integer form, and its table is int8 in it."""
+        return ("embeddings",) if self.kind == "learned" else ()
+
     def build(self, input_shape: Any) -> None:
         """Makes the table, `(steps, width)`."""
         if self.kind == "learned":
