@@ -35,8 +35,8 @@ class Inside:
         if self.layer.supports_masking:
             before = keras.tree.map_structure(lambda tensor: getattr(tensor, "_keras_mask", None), self.args[0])
             masks = self.layer.compute_mask(self.args[0], self.kwargs.get("mask", before))
-            if masks is not None:
-                for tensor, mask in zip(keras.tree.flatten(outputs), keras.tree.flatten(masks), strict=True):
+            for tensor, mask in zip(keras.tree.flatten(outputs), keras.tree.flatten(masks), strict=False):
+                if mask is not None:  # as Keras: a layer of several inputs may hand one mask on, or none
                     tensor._keras_mask = mask
         return outputs
 

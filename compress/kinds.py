@@ -25,10 +25,11 @@ _OWN = {
 _SAME = {
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "Identity",
     "Flatten", "Reshape", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D",
-    "MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "MaxPooling1D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
     "Masking", "MaxPool", "Max", "Min", "StopGradient", "BroadcastTo", "Transpose", "Squeeze", "ExpandDims", "GetItem",
 }  # fmt: skip
-_ROUND = {"AveragePooling1D", "AveragePooling2D", "AveragePool"}
+_ROUND = {"AveragePooling1D", "AveragePooling2D", "AveragePool", "MaxPooling2D"}
+"""With MaxPooling2D, which makes no new values: read by several layers, it would else become a float island."""
 _ACTIVATIONS: dict[str, Kind] = {
     "linear": "same", "relu": "own", "relu6": "own", "leaky_relu": "own", "silu": "own", "hard_silu": "own",
     "gelu": "own",
