@@ -20,7 +20,8 @@ class Mask(keras.layers.Layer):
     Each training step advances a counter that is saved with the model, and where the schedule says so, the mask is
     computed anew from the magnitudes; no callback is needed. A pruned weight stays pruned: it gets no gradient
     (Zhu & Gupta 2017, section 3), and its magnitude counts as zero from then on. So sparsity never falls, and a mask
-    given at first is kept. The first step is step 1, as in TFMOT.
+    given at first is kept. TFMOT sets pruned weights to zero at each step instead, and one could only return by what a
+    single step adds to it. The first step is step 1, as in TFMOT.
 
     Args:
         schedule: how sparse, when.
