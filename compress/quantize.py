@@ -9,9 +9,8 @@ import numpy as np
 
 from compress.calibrate import measure_ranges
 from compress.errors import CompressError
-from compress.expand import expand
 from compress.fold import Fold
-from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, functional, rebuild, run_chain
+from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, rebuild, run_chain
 from compress.kinds import core, kind, quantized_weights
 from compress.plan import Plan, make_plan
 from compress.ranges import FakeQuantWeights, Range
@@ -41,25 +40,19 @@ def report(model: keras.Model) -> Report:
     """
     quantized: list[str] = []
     rest: list[tuple[str, str]] = []
-    for operation in functional(model).operations:
-        if isinstance(operation, keras.Model):
-            inner = report(operation)
-            quantized.extend(inner.quantized)
-            rest.extend(inner.float_layers)
-            continue
-        if isinstance(operation, (Range, keras.layers.InputLayer)) or not _is_float(operation):
-            continue
-        kinds = {kind(layer) for layer, _ in expand(operation)} or {kind(operation)}
-        if kinds & {"weights", "table"}:
+    graph = trace(model, look_inside=not is_quantize_aware(model))
+    for operation in {id(node.operation): node.operation for node in graph.nodes if _is_float(node)}.values():
+        role = kind(operation)
+        if role in ("weights", "table"):
             quantized.append(operation.name)
-        elif "float" in kinds:
+        elif role == "float" and not isinstance(operation, Range):
             rest.append((operation.name, f"{type(operation).__name__} has no known integer form"))
     return Report(tuple(quantized), tuple(rest))
 
 
-def _is_float(operation: Any) -> bool:
+def _is_float(node: Node) -> bool:
     """Whether it gives floats: tokens, and which steps are padding, have no range."""
-    return any(keras.backend.is_float_dtype(tensor.dtype) for tensor in keras.tree.flatten(operation.output))
+    return any(keras.backend.is_float_dtype(tensor.dtype) for tensor in node.outputs)
 
 
 def is_quantize_aware(model: keras.Model) -> bool:

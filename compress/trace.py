@@ -72,7 +72,8 @@ class _Tracer:
 
     def rename(self, operation: Any, prefix: str) -> Any:
         """A copy whose name no other layer has: layers of two nested models may be called alike."""
-        name = operation.name if operation.name not in self.names else prefix + operation.name
+        plain = operation.name not in self.names and (isinstance(operation, keras.layers.Layer) or not prefix)
+        name = operation.name if plain else prefix + operation.name
         while name in self.names:
             name += "_"
         self.names.add(name)

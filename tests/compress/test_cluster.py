@@ -45,14 +45,13 @@ def test_any_weights_have_starts(init, zero):
 @pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("init", ["linear", "density"])
 def test_starts_equal_tfmot(init, zero, rng):
-    pytest.importorskip("tensorflow_model_optimization")
     from tensorflow_model_optimization.python.core.clustering.keras import clustering_centroids as theirs
 
     name = "LinearCentroidsInitialisation" if init == "linear" else "DensityBasedCentroidsInitialisation"
     weights = rng.normal(size=400, scale=0.3).astype(np.float32)
     if zero:
         weights[np.abs(weights) < 0.2] = 0
-    expected = np.sort(getattr(theirs, name)(weights, 16, zero).get_cluster_centroids())
+    expected = np.sort(getattr(theirs, name)(weights, 16, preserve_sparsity=zero).get_cluster_centroids())
     found = starts(weights, 16, init=init, zero=zero)
     np.testing.assert_allclose(np.sort([*found, *[0.0] * zero]), expected, rtol=1e-4, atol=1e-6)
 

@@ -32,6 +32,14 @@ def conv1d(x):
     return layers.Conv1D(6, 3, padding="same", use_bias=False)(x)
 
 
+def einsum_heads(x):
+    return layers.EinsumDense("abc,cde->abde", output_shape=(16, 3, 4), bias_axes="de", activation="relu")(x)
+
+
+def einsum_back(x):
+    return layers.EinsumDense("abcd,cde->abe", output_shape=(16, 5), bias_axes="e")(x)
+
+
 FULL_INT8 = {
     "conv and separate relu": (IMAGE, lambda x: layers.ReLU()(conv(x))),
     "strided, dilated, grouped": (IMAGE, lambda x: conv(conv(conv(x, strides=2), dilation_rate=2), groups=2)),
@@ -54,6 +62,11 @@ FULL_INT8 = {
     "concatenation": (IMAGE, dense_block),
     "three terms": (IMAGE, lambda x: layers.Add()([conv(x, 6), conv(x, 6), x])),
     "upsampling": (IMAGE, lambda x: conv(layers.UpSampling2D(2, interpolation="bilinear")(conv(x)))),
+    "hard sigmoid": (IMAGE, lambda x: layers.Multiply()([x, conv(x, 6, activation="hard_sigmoid")])),
+    "average": (IMAGE, lambda x: layers.Average()([conv(x, 6), conv(x, 6), x])),
+    "layer normalisation": (SERIES, lambda x: layers.Dense(4)(layers.LayerNormalization()(x))),
+    "einsum": (SERIES, lambda x: einsum_back(einsum_heads(x))),
+    "max pooling read twice": (IMAGE, lambda x: dense_block(layers.MaxPooling2D(3, 1, padding="same")(conv(x)))),
     "rescaling": (IMAGE, lambda x: conv(layers.Rescaling(0.5, offset=1.0)(x))),
 }
 

@@ -68,7 +68,6 @@ def test_blocks_of_a_convolution_lie_in_its_matrix(rng):
     ],
 )
 def test_equals_tfmot(pattern, options, sparsity, rng):
-    pytest.importorskip("tensorflow_model_optimization")
     import tensorflow as tf
     from tensorflow_model_optimization.python.core.sparsity.keras import pruning_impl, pruning_schedule
 
