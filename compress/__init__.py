@@ -14,6 +14,7 @@ from compress.metadata import Metadata
 from compress.preflight import preflight
 from compress.prune import LayerSparsity, Sparsity, prune, sparsity
 from compress.quantize import Report, quantize_aware, report, strip
+from compress.ranges import FreezeRanges
 from compress.rules import Finding
 from compress.schedule import Constant, Polynomial
 from compress.stream import LiteStream, streaming
@@ -24,6 +25,7 @@ __all__ = [
     "CompressError",
     "Constant",
     "Finding",
+    "FreezeRanges",
     "LayerSparsity",
     "LiteModel",
     "LiteStream",

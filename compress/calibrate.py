@@ -1,7 +1,7 @@
 """Ranges of a float model's tensors over sample data."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -9,29 +9,75 @@ import numpy as np
 from compress.errors import CompressError
 from compress.graph import Graph
 
+Method = Literal["minmax", "percentile", "mse"]
+_BINS = 2048
+_TAIL = 1e-4
+"""Share of the values that `percentile` leaves out in all: the 99.99th percentile."""
+
 
 def measure_ranges(
-    graph: Graph, tensors: Sequence[keras.KerasTensor], batches: Iterable[Any]
+    graph: Graph, tensors: Sequence[keras.KerasTensor], batches: Iterable[Any], *, method: Method = "minmax"
 ) -> list[tuple[float, float]]:
-    """Lowest and highest value of each tensor over all batches, widened to hold zero; the batch size does not matter.
+    """Both ends of a range for each tensor, over all batches; it holds zero, and the batch size does not matter.
+
+    `minmax` takes the lowest and the highest value. The others clip what is rare, for finer steps: `percentile` a
+    10,000th of the values, `mse` as much as makes the mean squared error of rounding and clipping least, of ranges from
+    1/100 to the whole. They read a histogram of 2,048 bins between the extremes (Nagel et al. 2021, arXiv:2106.08295,
+    section 2.4).
 
     Args:
         graph: the traced float model.
         tensors: tensors of that graph.
         batches: arrays `(batch, …)` as the model takes them.
+        method: one of the above.
 
     Raises:
         CompressError: no batch came, one does not fit the model, or a tensor became NaN or infinite.
     """
+    if method == "minmax":
+        return _extremes(graph, tensors, batches)
+    batches = list(batches)
+    ends = _extremes(graph, tensors, batches)
+    counts = [np.zeros(_BINS) for _ in tensors]
+    probe = keras.Model(graph.inputs, list(tensors))
+    for batch in batches:
+        values = keras.tree.flatten(probe.predict_on_batch(_fitting(graph, batch)))
+        for count, some, (low, high) in zip(counts, values, ends, strict=True):
+            count += np.histogram(np.asarray(some), bins=_BINS, range=(low, high))[0]
+    clip = _percentile if method == "percentile" else _least_error
+    return [clip(count, low, high) for count, (low, high) in zip(counts, ends, strict=True)]
+
+
+def _percentile(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    """Without half the tail at each end, as far as zero."""
+    edges = np.linspace(low, high, _BINS + 1)
+    below = np.cumsum(counts) / counts.sum()
+    first, last = (int(place) for place in np.searchsorted(below, [_TAIL / 2, 1 - _TAIL / 2]))
+    return min(0.0, float(edges[first])), max(0.0, float(edges[min(last + 1, _BINS)]))
+
+
+def _least_error(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    """Both ends shrunk alike."""
+    edges = np.linspace(low, high, _BINS + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+
+    def error(share: float) -> float:
+        step = share * (high - low) / 255
+        rounded = np.clip(np.rint(middles / step), np.rint(share * low / step), np.rint(share * high / step)) * step
+        return float(np.sum(counts * (middles - rounded) ** 2))
+
+    share = min(np.linspace(1.0, 0.01, 100), key=error)
+    return float(share * low), float(share * high)
+
+
+def _extremes(graph: Graph, tensors: Sequence[keras.KerasTensor], batches: Iterable[Any]) -> list[tuple[float, float]]:
     ends = [end for tensor in tensors for end in (keras.ops.min(tensor), keras.ops.max(tensor))]
     probe = keras.Model(graph.inputs, ends)
     low = np.zeros(len(tensors))
     high = np.zeros(len(tensors))
     count = 0
     for batch in batches:
-        if len(keras.tree.flatten(graph.inputs)) == 1:
-            batch = checked(keras.tree.flatten(graph.inputs)[0], batch)
-        values = np.array(probe.predict_on_batch(batch), dtype=np.float64)
+        values = np.array(probe.predict_on_batch(_fitting(graph, batch)), dtype=np.float64)
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             name = tensors[bad[0] // 2].name
@@ -43,6 +89,11 @@ def measure_ranges(
         raise CompressError("calibration is empty; give a few batches of model inputs (some hundred images in all)")
     # A tensor that was zero throughout says nothing of its range.
     return [(float(a), float(b)) if b - a > 1e-6 else (0.0, 1.0) for a, b in zip(low, high, strict=True)]
+
+
+def _fitting(graph: Graph, batch: Any) -> Any:
+    inputs = keras.tree.flatten(graph.inputs)
+    return checked(inputs[0], batch) if len(inputs) == 1 else batch
 
 
 def checked(tensor: keras.KerasTensor, batch: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from compress import flatbuffer
 from compress.errors import CompressError
 from compress.lookup import look_up
+from compress.nibbles import packed
 from compress.recurrent import LSTM, Forms
 from compress.rescale import mend, unbound
 from compress.serve import answer
@@ -41,7 +42,7 @@ def quantization_aware(model: keras.Model) -> bytes:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = converter.inference_output_type = tf.int8
 
-    return mend(_convert(model, settings, Forms(fuse=False)))
+    return packed(mend(_convert(model, settings, Forms(fuse=False))))
 
 
 def post_training(model: keras.Model, *, examples: list[Example], integer_only: bool = False) -> bytes:

@@ -1,13 +1,14 @@
 """Quantization-aware training: rewrite a model so that it trains with the rounding that the int8 file will have."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import keras
 import numpy as np
 
-from compress.calibrate import measure_ranges
+from compress.calibrate import Method, measure_ranges
 from compress.errors import CompressError
 from compress.fold import Fold
 from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, rebuild, run_chain
@@ -61,7 +62,13 @@ def is_quantize_aware(model: keras.Model) -> bool:
 
 
 @float32_layers()
-def quantize_aware(model: keras.Model, *, calibration: Iterable[Any], bits: int = 8) -> keras.Model:
+def quantize_aware(
+    model: keras.Model,
+    *,
+    calibration: Iterable[Any],
+    bits: int | Mapping[str, int] = 8,
+    ranges: Method = "minmax",
+) -> keras.Model:
     """A copy of `model` that trains, and predicts, with the rounding of its int8 file.
 
     The copy is an ordinary Keras model: compile, fit, save and load it as any (after `import compress`), then
@@ -73,27 +80,44 @@ def quantize_aware(model: keras.Model, *, calibration: Iterable[Any], bits: int 
     Args:
         model: a trained Functional or Sequential model; it is not changed.
         calibration: batches of model inputs, `(batch, …)` float arrays, some hundred examples in all.
-        bits: of weights and activations; 8.
+        bits: of the kernels, 8 or 4 (two weights a byte); or such a number for each name pattern of layers, of which
+            the first that matches counts (`{"head": 8, "*": 4}`), and 8 where none does. Activations have 8, and tables
+            of embeddings.
+        ranges: how those of the activations start: `minmax`, `percentile` or `mse`; see `compress.calibrate`.
 
     Raises:
-        CompressError: the model has no graph or is quantized already, or the calibration does not fit.
+        CompressError: the model has no graph or is quantized already, the calibration does not fit, `bits` is none of
+            these, or a pattern matches no layer.
     """
-    if bits != 8:
-        raise CompressError(f"bits={bits} is not supported; use bits=8")
+    widths = bits if isinstance(bits, Mapping) else {"*": bits}
+    for width in widths.values():
+        if width not in (8, 4):
+            raise CompressError(f"bits={width!r} is neither 8 nor 4")
     if is_quantize_aware(model):
         raise CompressError(f"model {model.name!r} is quantization-aware already")
+    if ranges not in ("minmax", "percentile", "mse"):
+        raise CompressError(f"ranges={ranges!r} is none of 'minmax', 'percentile', 'mse'")
     graph = trace(model, look_inside=True)
     plan = make_plan(graph)
+    _check_patterns(widths, graph)
     measured = [tensor for tensor, fixed in plan.ranges if fixed is None]
-    ends = dict(zip(map(id, measured), measure_ranges(graph, measured, calibration), strict=True))
-    ranges = {}
+    found = measure_ranges(graph, measured, calibration, method=ranges)
+    ends = dict(zip(map(id, measured), found, strict=True))
+    inserted = {}
     for tensor, fixed in plan.ranges:
         low, high = fixed or ends[id(tensor)]
-        ranges[id(tensor)] = Range(low, high, bits, 1.0 if fixed else 0.99, name=f"{plan.names[id(tensor)]}_range")
-    return _assemble(graph, plan, ranges, bits)
+        inserted[id(tensor)] = Range(low, high, 8, 1.0 if fixed else 0.99, name=f"{plan.names[id(tensor)]}_range")
+    return _assemble(graph, plan, inserted, widths)
 
 
-def _assemble(graph: Graph, plan: Plan, ranges: dict[int, Range], bits: int) -> keras.Model:
+def _check_patterns(widths: Mapping[str, int], graph: Graph) -> None:
+    names = {node.operation.name for node in graph.nodes if kind(node.operation) == "weights"}
+    for pattern in widths:
+        if pattern != "*" and not any(fnmatchcase(name, pattern) for name in names):
+            raise CompressError(f"bits: {pattern!r} matches no layer of weights; there are {', '.join(sorted(names))}")
+
+
+def _assemble(graph: Graph, plan: Plan, ranges: dict[int, Range], widths: Mapping[str, int]) -> keras.Model:
     """The model with wrappers in place of its weighted layers and the ranges put in."""
     built: dict[int, Chain] = {}
     folded = {id(norm) for norm in plan.folds.values()}
@@ -105,7 +129,7 @@ def _assemble(graph: Graph, plan: Plan, ranges: dict[int, Range], bits: int) -> 
             outputs = args[0]
         else:
             if id(node.operation) not in built:
-                built[id(node.operation)] = _replacement(node, plan.folds.get(id(node.operation)), bits)
+                built[id(node.operation)] = _replacement(node, plan.folds.get(id(node.operation)), widths)
             outputs = run_chain(built[id(node.operation)], args, kwargs)
         renewed = keras.tree.flatten(outputs)
         for index, tensor in enumerate(node.outputs):
@@ -123,17 +147,19 @@ def _assemble(graph: Graph, plan: Plan, ranges: dict[int, Range], bits: int) -> 
     return rebuild(graph, call, enter=enter)
 
 
-def _replacement(node: Node, norm: Any, bits: int) -> Chain:
+def _replacement(node: Node, norm: Any, widths: Mapping[str, int]) -> Chain:
     """The layers, with the weights to set once they are built, that stand for a call in the new model."""
     layer, role = node.operation, kind(node.operation)
+    bits = next((width for pattern, width in widths.items() if fnmatchcase(layer.name, pattern)), 8)
     if role == "norm":
-        return _scale_and_offset(node, bits)
+        return _scale_and_offset(node)
     weights = list(getattr(layer, "get_weights", list)())
     if role not in ("weights", "table"):
         return [(copy_operation(layer), weights)]
     copy = copy_operation(layer)
     copy.build(node.inputs[0].shape)
     copy.set_weights(weights)
+    bits = 8 if role == "table" else bits
     return [(_wrapped(core(copy), norm, bits, getattr(copy, "transforms", [])), [])]
 
 
@@ -155,7 +181,7 @@ def _wrapped(layer: Any, norm: Any, bits: int, transforms: Sequence[keras.layers
     return wrapper
 
 
-def _scale_and_offset(node: Node, bits: int) -> Chain:
+def _scale_and_offset(node: Node) -> Chain:
     """A batch normalisation with no convolution before it, as a depthwise 1x1 convolution of ones that it folds into.
 
     The runtime computes that in one pass, with a step for each channel and the ReLU fused.
@@ -165,7 +191,7 @@ def _scale_and_offset(node: Node, bits: int) -> Chain:
         1, use_bias=False, depthwise_initializer="ones", trainable=False, name=norm.name
     )
     ones.build((None, None, None, shape[-1]))
-    wrapper = _wrapped(ones, norm, bits)
+    wrapper = _wrapped(ones, norm, 8)
     if len(shape) == 4:
         return [(wrapper, [])]
     image = keras.layers.Reshape((1, -1, shape[-1]), name=f"{norm.name}_as_image")

@@ -11,12 +11,12 @@ Weights = dict[str, Any]
 class FakeQuantWeights(keras.layers.Layer):
     """A weight transform: a weight rounded to symmetric, narrow-range integers (int8: -127 … 127).
 
-    The step is max|w| / 127, per output channel or per tensor (LiteRT 8-bit quantization specification;
-    Krishnamoorthi 2018, section 2.2). A channel whose weights are all but zero beside the tensor's largest takes a
-    thousandth of that as its range: its int32 bias, counted in steps, would overflow otherwise.
+    The step is max|w| / 127 (of 4 bits max|w| / 7), per output channel or per tensor (LiteRT 8-bit quantization
+    specification; Krishnamoorthi 2018, section 2.2). A channel whose weights are all but zero beside the tensor's
+    largest takes a thousandth of that as its range: its int32 bias, counted in steps, would overflow otherwise.
 
     Args:
-        bits: 8.
+        bits: 8, or 4: integers from -7 to 7.
         per_channel: one step an output channel (convolutions), else one for the tensor (Dense, which the converter
             cannot take per channel).
         channel_axes: how many trailing axes of the kernel make up the output channels: 1, or 2 for depthwise.
@@ -40,9 +40,10 @@ class FakeQuantWeights(keras.layers.Layer):
         flat = keras.ops.reshape(kernel, (*kernel.shape[: -self.channel_axes], -1))
         high = weight_range(keras.ops.stop_gradient(flat), per_channel=self.per_channel)
         axis = -1 if self.per_channel else None
-        rounded = keras.quantizers.fake_quant_with_min_max_vars(
-            flat, -high, high, num_bits=self.bits, narrow_range=True, axis=axis
-        )
+        rounded = _rounded(flat, high, self.bits, axis)
+        if self.bits < 8:
+            # The same values as int8 of the same step, of which the converter knows; `compress.nibbles` packs them.
+            rounded = _rounded(rounded, high * (127 / (2 ** (self.bits - 1) - 1)), 8, axis)
         if training:
             # The op passes no gradient beyond its range, and the range ends at the largest weight give or take a
             # rounding error, which would freeze that weight.
@@ -57,6 +58,12 @@ class FakeQuantWeights(keras.layers.Layer):
         """The arguments."""
         ours = {name: getattr(self, name) for name in ("bits", "per_channel", "channel_axes", "weight")}
         return {**super().get_config(), **ours}
+
+
+def _rounded(weights: Any, high: Any, bits: int, axis: int | None) -> Any:
+    return keras.quantizers.fake_quant_with_min_max_vars(
+        weights, -high, high, num_bits=bits, narrow_range=True, axis=axis
+    )
 
 
 def weight_range(kernel: Any, *, per_channel: bool) -> Any:
@@ -75,7 +82,8 @@ class Range(keras.layers.Layer):
     """Rounds a tensor to asymmetric per-tensor integers (int8: 256 steps) between `low` and `high`.
 
     The range starts from calibration and follows the batches in training as a moving average (Jacob et al. 2018,
-    section 3.1); in inference, and where `trainable` is False, it is frozen. It always holds zero.
+    section 3.1); in inference, where `trainable` is False, and once `FreezeRanges` has come to its epoch, it stands
+    still. It always holds zero.
 
     Args:
         low: lowest real value at first.
@@ -97,6 +105,8 @@ class Range(keras.layers.Layer):
         low, high = (keras.initializers.Constant(value) for value in self.initial)
         self.low = self.add_weight(shape=(), initializer=low, name="low", trainable=False)
         self.high = self.add_weight(shape=(), initializer=high, name="high", trainable=False)
+        rate = keras.initializers.Constant(1.0 - self.momentum)
+        self.rate = self.add_weight(shape=(), initializer=rate, name="rate", trainable=False)
         self.built = True
 
     def call(self, inputs: Any, observe: bool = True, training: bool | None = None) -> Any:
@@ -107,11 +117,10 @@ class Range(keras.layers.Layer):
 
     def follow(self, inputs: Any) -> None:
         """Move the ends a step towards those of the batch."""
-        rest = 1.0 - self.momentum
         low = keras.ops.minimum(keras.ops.min(inputs), 0.0)
         high = keras.ops.maximum(keras.ops.max(inputs), 0.0)
-        self.low.assign(self.momentum * self.low + rest * keras.ops.cast(low, self.low.dtype))
-        high = self.momentum * self.high + rest * keras.ops.cast(high, self.high.dtype)
+        self.low.assign(self.low + self.rate * (keras.ops.cast(low, self.low.dtype) - self.low))
+        high = self.high + self.rate * (keras.ops.cast(high, self.high.dtype) - self.high)
         self.high.assign(keras.ops.maximum(high, self.low + 1e-6))
 
     def compute_output_shape(self, input_shape: Any, **_: Any) -> Any:
@@ -122,3 +131,25 @@ class Range(keras.layers.Layer):
         """The arguments; the ends themselves are weights."""
         low, high = self.initial
         return {**super().get_config(), "low": low, "high": high, "bits": self.bits, "momentum": self.momentum}
+
+
+class FreezeRanges(keras.callbacks.Callback):
+    """Lets the ranges of activations stand still from an epoch on, so that the weights settle on fixed steps.
+
+    The model that is saved then keeps them, and goes on so in further training. Batch normalisation is folded and its
+    statistics stand still throughout (see `compress.Fold`).
+
+    Args:
+        epoch: the first epoch in which they stand still, from 0.
+    """
+
+    def __init__(self, epoch: int):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Freeze them when it is time."""
+        if epoch >= self.epoch:
+            for layer in self.model.layers:
+                if isinstance(layer, Range):
+                    layer.rate.assign(0.0)

@@ -196,8 +196,10 @@ def test_bad_calibration_is_refused(name):
 
 
 def test_other_mistakes_are_refused(batch):
-    with pytest.raises(compress.CompressError, match="bits=4"):
-        compress.quantize_aware(small_net(), calibration=[batch], bits=4)
+    with pytest.raises(compress.CompressError, match="bits=5 is neither 8 nor 4"):
+        compress.quantize_aware(small_net(), calibration=[batch], bits=5)
+    with pytest.raises(compress.CompressError, match="'hed' matches no layer of weights; there are dense, depthwise"):
+        compress.quantize_aware(small_net(), calibration=[batch], bits={"hed": 4})
     small = compress.quantize_aware(small_net(), calibration=[batch])
     with pytest.raises(compress.CompressError, match="already"):
         compress.quantize_aware(small, calibration=[batch])

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from compress.ranges import FakeQuantWeights, Range, weight_range
+from compress.ranges import FakeQuantWeights, FreezeRanges, Range, weight_range
 
 
 def test_range_by_hand():
@@ -90,3 +90,16 @@ def test_config_round_trip():
     for layer in (Range(-0.5, 2.0, momentum=0.5, name="r"), FakeQuantWeights(per_channel=False, channel_axes=2)):
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
         assert again.get_config() == layer.get_config()
+
+
+def test_ranges_stand_still_from_an_epoch_on(rng, tmp_path):
+    inputs = keras.Input((4,))
+    outputs = Range(-1.0, 1.0, momentum=0.5)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(outputs))
+    model.compile("sgd", "mse")
+    x, y = rng.normal(size=(8, 4)).astype(np.float32) * 10, np.zeros((8, 1), np.float32)
+    highs = []
+    seen = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: highs.append(float(model.layers[1].high)))
+    model.fit(x, y, epochs=4, batch_size=8, verbose=0, callbacks=[FreezeRanges(2), seen])
+    top = x.max()
+    np.testing.assert_allclose(highs, [1 + (top - 1) / 2, 1 + 3 * (top - 1) / 4, highs[1], highs[1]], rtol=1e-5)
