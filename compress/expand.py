@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.formulas import HardSigmoid, Mean, Standardized
+from compress.formulas import Attention, HardSigmoid, Mean, Standardized
 
 Chain = list[tuple[Any, list[np.ndarray]]]
 
@@ -24,6 +24,7 @@ def expand(layer: Any) -> Chain:
     - Rescaling and Normalization become a frozen batch normalisation.
     - LayerNormalization becomes means, differences and products, and a batch normalisation for its scale and offset.
     - A hard sigmoid becomes a sum, a ReLU6 and a product; an Average a sum and a product.
+    - MultiHeadAttention becomes its projections, products and a softmax.
     - EinsumDense becomes a Dense layer between reshapes, where its kernel is a matrix.
     - Convolutions over series become 2-D convolutions over images of height 1 (the converter rejects per-channel
       fake-quant on a 3-D kernel).
@@ -47,6 +48,8 @@ def expand(layer: Any) -> Chain:
         return [(Mean(name=layer.name), [])]
     if kind == "EinsumDense":
         return einsum(layer)
+    if kind == "MultiHeadAttention" and Attention.writes(layer):
+        return [(Attention(layer.get_config(), name=layer.name), layer.get_weights())]
     if (
         kind in ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
         and layer.activation is not keras.activations.linear

@@ -1,8 +1,13 @@
 """Layers of Keras as the formulas that the integer runtime has operators for; `compress.compose` looks inside them."""
 
+import math
 from typing import Any
 
 import keras
+
+MARGIN = 16.0
+"""How far below the lowest logit those lie that are to have no weight: exp(-16) is 1e-7, the step of float32. Minus
+infinity, or Keras's -1e9, would be one end of the range that int8 cuts into 256 steps, and all real logits one step."""
 
 
 @keras.saving.register_keras_serializable(package="edgezoo")
@@ -57,3 +62,70 @@ class Mean(Formula):
         for each in inputs[1:]:
             total = total + each
         return total * (1 / len(inputs))
+
+
+@keras.saving.register_keras_serializable(package="edgezoo")
+class Attention(Formula):
+    """A MultiHeadAttention over series, its projections Dense layers and its products of two tensors in plain sight.
+
+    Args:
+        layer: the config of the MultiHeadAttention.
+        **kwargs: what every Keras layer takes.
+    """
+
+    def __init__(self, layer: dict[str, Any], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.config = layer
+        self.inner = keras.layers.MultiHeadAttention.from_config({**layer, "name": "inner"})
+
+    @staticmethod
+    def writes(layer: Any) -> bool:
+        """Whether it knows all that this MultiHeadAttention does."""
+        config = layer.get_config()
+        plain = type(layer) is keras.layers.MultiHeadAttention and layer._attention_axes in ((1,), [1])
+        more = ("use_gate", "sliding_window", "use_sinks", "logit_soft_cap")
+        return plain and not any(config.get(name) for name in more)
+
+    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
+        """Build the projections."""
+        self.inner.build(query_shape, value_shape, key_shape)
+        self.built = True
+
+    def call(
+        self,
+        query: Any,
+        value: Any,
+        key: Any = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        use_causal_mask: bool = False,
+    ) -> Any:
+        """As MultiHeadAttention: queries `(batch, steps, width)` → `(batch, steps, output width)`, and the weights."""
+        inner, key = self.inner, value if key is None else key
+        masks = {"query_mask": query_mask, "value_mask": value_mask, "key_mask": key_mask}
+        seen = inner._compute_attention_mask(
+            query, value, **masks, attention_mask=attention_mask, use_causal_mask=use_causal_mask
+        )
+        parts = inner._query_dense(query), inner._key_dense(key), inner._value_dense(value)
+        q, k, v = (keras.ops.transpose(part, (0, 2, 1, 3)) for part in parts)
+        turned = keras.ops.transpose(k, (0, 1, 3, 2))
+        logits = keras.ops.matmul(q * (1.0 / math.sqrt(q.shape[-1])), turned)
+        if seen is not None:
+            lowest = keras.ops.stop_gradient(keras.ops.min(logits, axis=-1, keepdims=True))
+            logits = keras.ops.where(keras.ops.expand_dims(seen, 1), logits, lowest - MARGIN)
+        weights = keras.ops.softmax(logits, axis=-1)
+        gathered = keras.ops.matmul(inner._dropout_layer(weights), v)
+        outputs = inner._output_dense(keras.ops.transpose(gathered, (0, 2, 1, 3)))
+        return (outputs, weights) if return_attention_scores else outputs
+
+    def compute_mask(self, query: Any, previous_mask: Any = None) -> Any:
+        """That of the queries."""
+        return previous_mask
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {**super().get_config(), "layer": self.config}

@@ -29,6 +29,8 @@ from compress.kinds import core
 @dataclass
 class _Tracer:
     look_inside: bool = False
+    depth: int = 0
+    """How many layers deep it looks inside: what is there is called after them."""
     copies: dict[int, Chain] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     nodes: list[Node] = field(default_factory=list)
@@ -57,7 +59,9 @@ class _Tracer:
         inside = opened(layer, weights, args, kwargs) if self.look_inside else None
         if inside is None:
             return run_chain([(layer, weights)], args, kwargs, call=self.emit)
-        outputs = self.run(inside.function, inside.tensors, prefix=f"{prefix}{layer.name}_")
+        self.depth += 1
+        outputs = self.run(inside.function, inside.tensors, prefix=f"{layer.name}_")
+        self.depth -= 1
         return inside.with_masks(outputs)
 
     def copy(self, operation: Any, prefix: str) -> Chain:
@@ -72,8 +76,7 @@ class _Tracer:
 
     def rename(self, operation: Any, prefix: str) -> Any:
         """A copy whose name no other layer has: layers of two nested models may be called alike."""
-        plain = operation.name not in self.names and (isinstance(operation, keras.layers.Layer) or not prefix)
-        name = operation.name if plain else prefix + operation.name
+        name = prefix + operation.name if operation.name in self.names or self.depth else operation.name
         while name in self.names:
             name += "_"
         self.names.add(name)
