@@ -25,6 +25,7 @@ from compress.graph import (
 
 @dataclass
 class _Tracer:
+    simpler: bool
     copies: dict[int, Chain] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     nodes: list[Node] = field(default_factory=list)
@@ -39,7 +40,7 @@ class _Tracer:
                 # A `training=False` here is no loss: Keras itself overrides it when the outer model trains.
                 return self.run(functional(operation), args[0], prefix=f"{prefix}{operation.name}_")
             *steps, (last, weights) = self.copy(operation, prefix)
-            if is_long(operation, args):
+            if self.simpler and is_long(operation, args):
                 return self.pair_up(last, *args)
             return run_chain([*steps, (last, weights)], args, kwargs, call=self.emit)
 
@@ -48,7 +49,9 @@ class _Tracer:
     def copy(self, operation: Any, prefix: str) -> Chain:
         """The chain of layers that stands for `operation`, the same for each call of a shared layer."""
         if id(operation) not in self.copies:
-            chain = expand(operation) or [(operation, list(getattr(operation, "get_weights", list)()))]
+            chain = (self.simpler and expand(operation)) or [
+                (operation, list(getattr(operation, "get_weights", list)()))
+            ]
             self.copies[id(operation)] = [(self.rename(layer, prefix), weights) for layer, weights in chain]
         return self.copies[id(operation)]
 
@@ -79,7 +82,8 @@ class _Tracer:
             return self.emit(back, (outputs,), {})
         outputs = operation(*args, **kwargs)
         self.nodes.append(Node(operation, args, kwargs, tuple(keras.tree.flatten(outputs))))
-        if type(operation) is keras.layers.Reshape and args[0].shape[1] == 1 and outputs.shape[1:] == args[0].shape[2:]:
+        squeezes = self.simpler and type(operation) is keras.layers.Reshape and args[0].shape[1] == 1
+        if squeezes and outputs.shape[1:] == args[0].shape[2:]:
             self.images[id(outputs)] = args[0]
         return outputs
 
@@ -95,17 +99,20 @@ class _Tracer:
 
 
 @float32_layers()
-def trace(model: keras.Model) -> Graph:
+def trace(model: keras.Model, *, simpler: bool = True) -> Graph:
     """Copy `model` into a flat float32 graph that computes the same.
 
-    Layers that have a simpler equivalent are replaced by it (see `compress.expand`).
+    Args:
+        model: Functional, or a built Sequential.
+        simpler: whether layers that have a simpler equivalent are replaced by it (see `compress.expand`); else they
+            stay the user's own, and only nested models are inlined.
 
     Raises:
         CompressError: the model is subclassed or not built.
     """
     source = functional(model)
     inputs = keras.tree.map_structure(input_like, source._inputs_struct)
-    tracer = _Tracer()
+    tracer = _Tracer(simpler)
     outputs = tracer.run(source, inputs, prefix="")
     return Graph(model.name, inputs, outputs, tracer.live(outputs))
 
