@@ -13,6 +13,15 @@ from compress.errors import CompressError
 Allocation = Literal["uniform", "global"]
 
 
+class _Removal(NamedTuple):
+    """Some channels of a group go: first those of the least price."""
+
+    price: float
+    group: int
+    before: int
+    after: int
+
+
 def totals(found: Structure) -> np.ndarray:
     """How many channels each group has."""
     return np.array([len(group.roots) for group in found.groups], dtype=np.int64)
@@ -84,24 +93,28 @@ def allocate(
     Raises:
         CompressError: the share cannot be reached.
     """
+    units = [round_to >> halvings for halvings in range(round_to.bit_length())]
+    # Finer where whole tiles cannot save enough: first in groups of less than two, then in all.
+    for unit, fine in [*((round_to, fine) for fine in units), *((fine, fine) for fine in units[1:])]:
+        kept = _spend(found, _removals(found, scores, free, allocation, minimum, unit, fine), macs)
+        share = found.sizes.macs(kept) / found.sizes.macs(totals(found))
+        if share <= macs:
+            return kept
+    raise CompressError(
+        f"macs={macs} cannot be reached: {share:.3f} are left when all that may go is gone (minimum={minimum}; "
+        f"{len(found.protected)} layers are protected: see plan_channels(model, 1.0).protected)"
+    )
+
+
+def _spend(found: Structure, removals: list[_Removal], macs: float) -> np.ndarray:
+    """What is kept after the cheapest removals, one after the other, until few enough are left (or all is gone)."""
     kept = totals(found)
     most = macs * found.sizes.macs(kept)
-    removals = [
-        removal
-        for number in free
-        for removal in _removals(found, number, scores[number], allocation, minimum, round_to)
-    ]
-    # Stable: the removals of one group stay in their order, for the price never falls within it.
-    ordered = iter(sorted(removals, key=lambda removal: removal.price))
     done = []
-    while found.sizes.macs(kept) > most:
-        removal = next(ordered, None)
-        if removal is None:
-            share = macs * found.sizes.macs(kept) / most
-            raise CompressError(
-                f"macs={macs} cannot be reached: {share:.3f} are left when all that may go is gone (minimum={minimum}; "
-                f"{len(found.protected)} layers are protected: see plan_channels(model, 1.0).protected)"
-            )
+    # Stable: the removals of one group stay in their order, for the price never falls within it.
+    for removal in sorted(removals, key=lambda removal: removal.price):
+        if found.sizes.macs(kept) <= most:
+            break
         kept[removal.group] = removal.after
         done.append(removal)
     # The last removal may have saved more than was needed: others that were not are taken back.
@@ -113,38 +126,33 @@ def allocate(
     return kept
 
 
-class _Removal(NamedTuple):
-    """Some channels of a group go: first those of the least price."""
-
-    price: float
-    group: int
-    before: int
-    after: int
-
-
 def _removals(
-    found: Structure, number: int, scores: np.ndarray, allocation: Allocation, minimum: float, round_to: int
+    found: Structure,
+    scores: list[np.ndarray],
+    free: list[int],
+    allocation: Allocation,
+    minimum: float,
+    unit: int,
+    fine: int,
 ) -> list[_Removal]:
-    """All that a group may lose, step by step."""
-    ranked, total = np.sort(scores), len(scores)
-    alone = totals(found)
-    whole = found.sizes.macs(alone)
-    alone[number] -= 1
-    cost = max(1, whole - found.sizes.macs(alone))
-    counts = _counts(total, minimum, round_to)
+    """All that the groups may lose, in steps of `unit`, or of `fine` where a group has less than two units."""
+    whole = totals(found)
     removals = []
-    for before, after in zip([total, *counts], counts, strict=False):
-        lost = ranked[total - before : total - after].mean()
-        price = 1 - after / total if allocation == "uniform" else float(lost) / cost
-        removals.append(_Removal(price, number, before, after))
+    for number in free:
+        ranked, total = np.sort(scores[number]), int(whole[number])
+        alone = whole.copy()
+        alone[number] -= 1
+        cost = max(1, found.sizes.macs(whole) - found.sizes.macs(alone))
+        counts = _counts(total, minimum, unit if total >= 2 * unit else fine)
+        for before, after in zip([total, *counts], counts, strict=False):
+            lost = float(ranked[total - before : total - after].mean())
+            price = 1 - after / total if allocation == "uniform" else lost / cost
+            removals.append(_Removal(price, number, before, after))
     return removals
 
 
-def _counts(total: int, minimum: float, round_to: int) -> list[int]:
-    """The sizes that a group may shrink to, falling."""
-    unit = round_to
-    while unit > 1 and total < 4 * unit:
-        unit //= 2
+def _counts(total: int, minimum: float, unit: int) -> list[int]:
+    """The sizes that a group may shrink to, falling multiples of `unit`."""
     step = unit * max(1, math.ceil(total / 32 / unit))  # a finer choice is not worth its time in groups of thousands
     least = max(unit, math.ceil(minimum * total))
     return [count for count in range((total - 1) // step * step, 0, -step) if count >= least]

@@ -88,9 +88,10 @@ def prune_channels(
         loss: for `taylor`, as for `compile`; by default the model's own.
         layers: names of layers; only channels that these make go (with those tied to them). None: of all.
         minimum: share of each group that stays at least, above 0 and up to 1.
-        round_to: channels stay in multiples of this: kernels on CPUs compute 4, 8 or 16 channels at a time, and a
-            part of such a tile costs as much as a whole. Groups of less than four times as many are cut in multiples
-            of the half, the quarter and so on.
+        round_to: groups keep a multiple of so many channels: a kernel on a CPU computes a tile of 8 or 16 output
+            channels at a time (XNNPACK: 8 on NEON in float32, 16 on AVX-512), and a part of a tile costs as much as
+            a whole. On x86 16 is quicker than 8 at the same multiply-accumulates (benchmarks/channel_pruning.py).
+            Groups that cannot lose a tile stay whole; where that would not save enough, they are cut finer.
 
     Raises:
         CompressError: an argument is out of range, nothing can be pruned, so few multiply-accumulates cannot be

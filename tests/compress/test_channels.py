@@ -360,7 +360,7 @@ def test_global_takes_what_matters_least_for_its_cost():
     model.get_layer("weak_norm").gamma.assign(np.full(16, 0.01))
     kept = {}
     for allocation in ("global", "uniform"):
-        plan = plan_channels(model, 0.5, importance="bn_scale", allocation=allocation, minimum=0.25)
+        plan = plan_channels(model, 0.5, importance="bn_scale", allocation=allocation, minimum=0.25, round_to=4)
         kept[allocation] = {group.layers[0]: len(group.kept) for group in plan.groups}
     # With k and s channels 4 k + k s + 4 s, in units of 576, of the 384 of which half may stay.
     assert kept == {"global": {"weak": 4, "strong": 16}, "uniform": {"weak": 8, "strong": 12}}
@@ -378,6 +378,14 @@ def test_multiples_and_floors():
     assert floors[0] >= 50 and floors[1] >= 32 and floors[2] >= 3
     with pytest.raises(CompressError, match=r"cannot be reached: 0\.2"):
         plan_channels(model, 0.1, minimum=0.5)
+
+
+def test_groups_of_one_tile_are_cut_only_where_that_is_needed():
+    inputs = keras.Input((4, 4, 3))
+    model = keras.Model(inputs, head(conv(conv(inputs, 8, "thin"), 64, "wide")))
+    for share, thin in ((0.6, {8}), (0.1, {2, 4})):
+        kept = {group.layers[0]: len(group.kept) for group in plan_channels(model, share).groups}
+        assert kept["thin"] in thin and kept["wide"] % 8 == 0
 
 
 def test_only_the_layers_asked_for():
