@@ -29,6 +29,7 @@ from compress.kinds import core
 @dataclass
 class _Tracer:
     look_inside: bool = False
+    simpler: bool = True
     depth: int = 0
     """How many layers deep it looks inside: what is there is called after them."""
     copies: dict[int, Chain] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class _Tracer:
                 # A `training=False` here is no loss: Keras itself overrides it when the outer model trains.
                 return self.run(functional(operation), args[0], prefix=f"{prefix}{operation.name}_")
             chain = self.copy(operation, prefix)
-            if is_long(operation, args):
+            if self.simpler and is_long(operation, args):
                 return self.pair_up(chain[-1][0], *args)
             for layer, weights in chain:
                 outputs = self.apply(layer, weights, args, kwargs, prefix)
@@ -68,7 +69,7 @@ class _Tracer:
         """The chain of layers that stands for `operation`, the same for each call of a shared layer."""
         if id(operation) not in self.copies:
             inner = core(operation) if self.look_inside else operation
-            chain = expand(inner) or [(inner, list(getattr(inner, "get_weights", list)()))]
+            chain = (self.simpler and expand(inner)) or [(inner, list(getattr(inner, "get_weights", list)()))]
             if inner is not operation:
                 chain = [carried(operation, *part) for part in chain]
             self.copies[id(operation)] = [(self.rename(layer, prefix), weights) for layer, weights in chain]
@@ -101,7 +102,8 @@ class _Tracer:
             return self.emit(back, (outputs,), {})
         outputs = operation(*args, **kwargs)
         self.nodes.append(Node(operation, args, kwargs, tuple(keras.tree.flatten(outputs))))
-        if type(operation) is keras.layers.Reshape and args[0].shape[1] == 1 and outputs.shape[1:] == args[0].shape[2:]:
+        squeezes = self.simpler and type(operation) is keras.layers.Reshape and args[0].shape[1] == 1
+        if squeezes and outputs.shape[1:] == args[0].shape[2:]:
             self.images[id(outputs)] = args[0]
         return outputs
 
@@ -117,13 +119,13 @@ class _Tracer:
 
 
 @float32_layers()
-def trace(model: keras.Model, *, look_inside: bool = False) -> Graph:
+def trace(model: keras.Model, *, simpler: bool = True, look_inside: bool = False) -> Graph:
     """Copy `model` into a flat float32 graph that computes the same.
 
-    Layers that have a simpler equivalent are replaced by it (see `compress.expand`).
-
     Args:
-        model: a Functional or Sequential model.
+        model: Functional, or a built Sequential.
+        simpler: whether layers that have a simpler equivalent are replaced by it (see `compress.expand`); else they
+            stay the user's own, and only nested models are inlined.
         look_inside: replace layers that are composed of others and of `keras.ops` by those (see `compress.compose`).
 
     Raises:
@@ -131,7 +133,7 @@ def trace(model: keras.Model, *, look_inside: bool = False) -> Graph:
     """
     source = functional(model)
     inputs = keras.tree.map_structure(input_like, source._inputs_struct)
-    tracer = _Tracer(look_inside)
+    tracer = _Tracer(look_inside, simpler)
     outputs = tracer.run(source, inputs, prefix="")
     return Graph(model.name, inputs, outputs, tracer.live(outputs))
 
