@@ -1,10 +1,11 @@
 """compress: how a model ships.
 
 `prune` and `cluster` make its weights few and alike, `quantize_aware` rewrites it for training with int8 rounding, and
-they compose in this order; `strip` gives a plain Keras model back. `export` writes the `.tflite` file, `verify` runs it
+they compose in this order; `prune_channels` makes the model itself smaller before; `strip` gives a plain Keras model back. `export` writes the `.tflite` file, `verify` runs it
 beside the Keras model, `LiteModel` runs it alone.
 """
 
+from compress.channels import ChannelGroup, ChannelPlan, cut_channels, plan_channels, prune_channels
 from compress.cluster import cluster
 from compress.errors import CompressError
 from compress.export import Artifact, export
@@ -22,6 +23,8 @@ from compress.verify import Verification, accuracy, verify
 
 __all__ = [
     "Artifact",
+    "ChannelGroup",
+    "ChannelPlan",
     "CompressError",
     "Constant",
     "Finding",
@@ -37,9 +40,12 @@ __all__ = [
     "Verification",
     "accuracy",
     "cluster",
+    "cut_channels",
     "export",
+    "plan_channels",
     "preflight",
     "prune",
+    "prune_channels",
     "quantize_aware",
     "report",
     "sparsity",

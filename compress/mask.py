@@ -124,6 +124,8 @@ def read_pattern(pattern: str) -> tuple[str, int, int]:
         first, sign, second = int(found[1]), found[2], int(found[3])
         if min(first, second) > 0 and (sign == "x" or first < second):
             return sign, first, second
+    if pattern == "channel":
+        raise CompressError("pattern='channel': whole channels are removed by compress.prune_channels(model, macs=0.5)")
     raise CompressError(
         f"pattern={pattern!r} is none of 'unstructured', 'n:m' in numbers such as '2:4' (2 of 4 kept), "
         "a block in numbers such as '4x1'"
