@@ -1,8 +1,8 @@
 """compress: how a model ships.
 
-`prune` and `cluster` make its weights few and alike, `quantize_aware` rewrites it for training with int8 rounding, and
-they compose in this order; `prune_channels` makes the model itself smaller before; `strip` gives a plain Keras model back. `export` writes the `.tflite` file, `verify` runs it
-beside the Keras model, `LiteModel` runs it alone.
+`prune_channels` makes the model itself smaller, `prune` and `cluster` make its weights few and alike, `quantize_aware`
+rewrites it for training with int8 rounding, and they compose in this order; `strip` gives a plain Keras model back.
+`export` writes the `.tflite` file, `verify` runs it beside the Keras model, `LiteModel` runs it alone.
 """
 
 from compress.channels import ChannelGroup, ChannelPlan, cut_channels, plan_channels, prune_channels
