@@ -17,7 +17,7 @@ from compress.errors import CompressError
 from compress.flatbuffer import Port
 from compress.merge import merge
 from compress.metadata import Metadata, attach
-from compress.quantize import is_quantize_aware, strip
+from compress.quantize import has_recurrent, is_quantize_aware, strip, with_float_loops
 from compress.rules import Target
 from compress.stream import STREAM, streaming
 from compress.trace import float32
@@ -66,8 +66,10 @@ def export(
     """Write `model` as a `.tflite` file for one example a call, and run it once before it gets its name.
 
     A model from `quantize_aware` becomes full int8, input and output too, from its trained ranges; it needs no
-    calibration and ignores one. Any other is quantized after training. Layers without an integer form stay float
-    islands, named in the result's `float_tensors`: nothing is refused for them.
+    calibration and ignores one, but for recurrent layers: with one, they are integer too, from the trained weights and
+    the ranges of the calibration; without, they stay loops in float. Any other model is quantized after training.
+    Layers without an integer form stay float islands, named in the result's `float_tensors`: nothing is refused for
+    them.
 
     Args:
         model: a built Keras model with fixed input sizes (the batch aside).
@@ -146,8 +148,9 @@ def _floating(model: keras.Model, quantize: Quantize) -> bytes:
 
 def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any] | None, target: Target) -> bytes:
     if is_quantize_aware(model):
-        if quantize == "int8":
-            return convert.quantization_aware(model)
+        recurrent = has_recurrent(model)
+        if quantize == "int8" and not (recurrent and calibration is not None):
+            return convert.quantization_aware(with_float_loops(model) if recurrent else model)
         model = strip(model)
     model = float32(model)
     if quantize == "none":

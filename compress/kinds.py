@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import keras
 
-from compress.wrapper import Compressed
+from compress.wrapper import Compressed, weights_of
 
 Kind = Literal["weights", "table", "norm", "own", "same", "round", "fixed", "float"]
 """`weights`: its kernel gets a fake-quant, its output a range. `table`: its weights get a fake-quant, and its output,
@@ -55,6 +55,8 @@ def kind(operation: Any) -> Kind:
         return "float"
     if name == "Embedding":
         return "table"
+    if recurrent_weights(operation):
+        return "weights"
     if name in _SAME:  # before the layout: padding channels_first is padding all the same
         return "same"
     if getattr(operation, "data_format", None) == "channels_first":
@@ -87,7 +89,26 @@ def quantized_weights(layer: Any) -> tuple[str, ...]:
     """Names of the weights of a layer of kind `weights` or `table` that get a fake-quant."""
     if getattr(layer, "int8_weights", ()):
         return tuple(layer.int8_weights)
+    if found := recurrent_weights(layer):
+        return tuple(found)
     return ("embeddings",) if isinstance(layer, keras.layers.Embedding) else ("kernel",)
+
+
+_GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+
+
+def recurrent_weights(layer: Any) -> dict[str, int]:
+    """Names of the kernels of an LSTM, GRU or SimpleRNN, in one direction or both, and how many gates each has.
+
+    Nothing for other layers, and for those that keep a state or hand it out.
+    """
+    both = [layer]
+    if type(layer) is keras.layers.Bidirectional:
+        both = [layer.forward_layer, layer.backward_layer]
+    if any(type(each).__name__ not in _GATES or each.stateful or each.return_state for each in both):
+        return {}
+    gates = _GATES[type(both[0]).__name__]
+    return {key: gates for key in weights_of(layer) if key.rsplit("/", 1)[-1] in ("kernel", "recurrent_kernel")}
 
 
 def activation_name(operation: Any) -> str:

@@ -1,6 +1,6 @@
 """Quantization-aware training: rewrite a model so that it trains with the rounding that the int8 file will have."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,11 +12,11 @@ from compress.calibrate import Method, measure_ranges
 from compress.errors import CompressError
 from compress.fold import Fold
 from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, rebuild, run_chain
-from compress.kinds import core, kind, quantized_weights
+from compress.kinds import core, kind, quantized_weights, recurrent_weights
 from compress.plan import Plan, make_plan
 from compress.ranges import FakeQuantWeights, Range
 from compress.trace import trace
-from compress.wrapper import Compressed
+from compress.wrapper import Compressed, weights_of
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,16 @@ def _is_float(node: Node) -> bool:
 def is_quantize_aware(model: keras.Model) -> bool:
     """Whether `quantize_aware` made this model."""
     return any(isinstance(layer, Range) for layer in model.layers)
+
+
+def has_gates(layer: Any) -> bool:
+    """Whether it is a recurrent layer."""
+    return bool(recurrent_weights(layer))
+
+
+def has_recurrent(model: keras.Model) -> bool:
+    """Whether a quantization-aware model has recurrent layers, inside which no range is trained."""
+    return any(isinstance(layer, Compressed) and has_gates(layer.layer) for layer in model.layers)
 
 
 @float32_layers()
@@ -159,7 +169,7 @@ def _replacement(node: Node, norm: Any, widths: Mapping[str, int]) -> Chain:
     copy = copy_operation(layer)
     copy.build(node.inputs[0].shape)
     copy.set_weights(weights)
-    bits = 8 if role == "table" else bits
+    bits = 8 if role == "table" or recurrent_weights(core(layer)) else bits
     return [(_wrapped(core(copy), norm, bits, getattr(copy, "transforms", [])), [])]
 
 
@@ -172,8 +182,10 @@ def _wrapped(layer: Any, norm: Any, bits: int, transforms: Sequence[keras.layers
         fold = Fold(norm.epsilon, norm.scale, norm.center, axes, name="fold", trainable=norm.trainable)
         transforms.append(fold)
     per_channel = isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
-    for weight in quantized_weights(layer):
-        transforms.append(FakeQuantWeights(bits, per_channel, axes, weight, name=f"{weight}_fake_quant"))
+    gates = recurrent_weights(layer)
+    for index, weight in enumerate(quantized_weights(layer)):
+        fake_quant = FakeQuantWeights(bits, per_channel, axes, weight, gates.get(weight, 1), name=f"fake_quant_{index}")
+        transforms.append(fake_quant)
     wrapper = Compressed(layer, transforms, name=layer.name)
     wrapper.build(None)
     if norm is not None:
@@ -211,24 +223,37 @@ def strip(model: keras.Model) -> keras.Model:
     Raises:
         CompressError: the model has no graph.
     """
+    return _plain(model, lambda operation: True)
+
+
+@float32_layers()
+def with_float_loops(model: keras.Model) -> keras.Model:
+    """A quantization-aware model whose recurrent layers are plain: the converter takes no fake-quant inside a loop."""
+    return _plain(model, lambda operation: isinstance(operation, Compressed) and has_gates(operation.layer))
+
+
+def _plain(model: keras.Model, choose: Callable[[Any], bool]) -> keras.Model:
+    """A copy without the ranges and wrappers that are chosen."""
     built: dict[int, Chain] = {}
 
     def call(node: Node, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if isinstance(node.operation, Range):
+        chosen = choose(node.operation)
+        if chosen and isinstance(node.operation, Range):
             return args[0]
         if id(node.operation) not in built:
-            built[id(node.operation)] = [_stripped(node.operation)]
+            built[id(node.operation)] = [_stripped(node.operation, chosen)]
         return run_chain(built[id(node.operation)], args, kwargs)
 
     return rebuild(trace(model), call)
 
 
-def _stripped(operation: Any) -> tuple[Any, list[np.ndarray]]:
-    if not isinstance(operation, Compressed):
+def _stripped(operation: Any, chosen: bool) -> tuple[Any, list[np.ndarray]]:
+    if not (chosen and isinstance(operation, Compressed)):
         return copy_operation(operation), list(getattr(operation, "get_weights", list)())
     seen = {name: keras.ops.convert_to_numpy(value) for name, value in operation.seen().items()}
     config = {**operation.layer.get_config(), "name": operation.name, "trainable": True}
-    names = [variable.name for variable in operation.layer.weights]
+    real = set(map(id, operation.layer.weights))  # the state of a dropout's random numbers is none
+    names = [key for key, variable in weights_of(operation.layer).items() if id(variable) in real]
     if "bias" in seen and "bias" not in names:
         config["use_bias"] = True
         names.append("bias")

@@ -21,13 +21,21 @@ class FakeQuantWeights(keras.layers.Layer):
             cannot take per channel).
         channel_axes: how many trailing axes of the kernel make up the output channels: 1, or 2 for depthwise.
         weight: name of the weight.
+        gates: of a recurrent kernel: parts of its last axis, each of which has a step of its own.
         **kwargs: what every Keras layer takes.
     """
 
     def __init__(
-        self, bits: int = 8, per_channel: bool = True, channel_axes: int = 1, weight: str = "kernel", **kwargs: Any
+        self,
+        bits: int = 8,
+        per_channel: bool = True,
+        channel_axes: int = 1,
+        weight: str = "kernel",
+        gates: int = 1,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self.gates = gates
         self.weight = weight
         self.bits = bits
         self.per_channel = per_channel
@@ -38,8 +46,15 @@ class FakeQuantWeights(keras.layers.Layer):
         """Round the weight; the rest (biases are int32) passes."""
         kernel = weights[self.weight]
         flat = keras.ops.reshape(kernel, (*kernel.shape[: -self.channel_axes], -1))
-        high = weight_range(keras.ops.stop_gradient(flat), per_channel=self.per_channel)
-        axis = -1 if self.per_channel else None
+        still = keras.ops.stop_gradient(flat)
+        if self.gates > 1:
+            units = flat.shape[-1] // self.gates
+            tall = keras.ops.reshape(still, (-1, self.gates, units))
+            high = weight_range(keras.ops.moveaxis(tall, 1, -1), per_channel=True)
+            high = keras.ops.repeat(high, units)
+        else:
+            high = weight_range(still, per_channel=self.per_channel)
+        axis = -1 if self.per_channel or self.gates > 1 else None
         rounded = _rounded(flat, high, self.bits, axis)
         if self.bits < 8:
             # The same values as int8 of the same step, of which the converter knows; `compress.nibbles` packs them.
@@ -56,7 +71,7 @@ class FakeQuantWeights(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        ours = {name: getattr(self, name) for name in ("bits", "per_channel", "channel_axes", "weight")}
+        ours = {name: getattr(self, name) for name in ("bits", "per_channel", "channel_axes", "weight", "gates")}
         return {**super().get_config(), **ours}
 
 

@@ -1,5 +1,6 @@
 """The one mechanism: a layer that sees its weights through transforms."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ class Compressed(keras.layers.Layer):
         """Build the layer (unless it came built) and the transforms over its weights."""
         if not self.layer.built:
             self.layer.build(input_shape)
-        shapes = {variable.name: tuple(variable.shape) for variable in self.layer.variables}
+        shapes = {key: tuple(variable.shape) for key, variable in weights_of(self.layer).items()}
         for transform in self.transforms:
             if not transform.built:
                 transform.build(shapes)
@@ -38,19 +39,20 @@ class Compressed(keras.layers.Layer):
 
     def seen(self) -> dict[str, Any]:
         """The weights, by name, as the forward pass reads them."""
-        weights = {variable.name: keras.ops.convert_to_tensor(variable) for variable in self.layer.variables}
+        weights = {key: keras.ops.convert_to_tensor(variable) for key, variable in weights_of(self.layer).items()}
         for transform in self.transforms:
             weights = transform(weights)
         return weights
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         """The layer's output, with the transformed weights."""
-        weights = self.seen()
+        weights, variables = self.seen(), weights_of(self.layer)
         # Every variable is mapped, the untouched ones too: on JAX the inner scope hides the trainer's outer one.
-        mapping = [(variable, weights[variable.name]) for variable in self.layer.variables]
+        mapping = [(variable, weights[key]) for key, variable in variables.items()]
+        masks = {"mask": mask} if mask is not None and self.layer._call_has_mask_arg else {}
         with keras.StatelessScope(state_mapping=mapping):
-            outputs = self.layer(inputs)
-        if "bias" in weights and all(variable.name != "bias" for variable in self.layer.variables):
+            outputs = self.layer(inputs, **masks)
+        if "bias" in weights and "bias" not in variables:
             outputs = outputs + weights["bias"]
         return outputs
 
@@ -75,3 +77,13 @@ class Compressed(keras.layers.Layer):
         layer = keras.saving.deserialize_keras_object(config.pop("layer"))
         transforms = [keras.saving.deserialize_keras_object(t) for t in config.pop("transforms")]
         return cls(layer, transforms, **config)
+
+
+def weights_of(layer: keras.layers.Layer) -> dict[str, Any]:
+    """The variables of a layer by name; where several have one name, by path from the layer down (`forward/kernel`)."""
+    count = Counter(variable.name for variable in layer.variables)
+    root = f"{layer.name}/"
+    return {
+        variable.name if count[variable.name] == 1 else variable.path.split(root, 1)[-1]: variable
+        for variable in layer.variables
+    }
