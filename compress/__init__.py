@@ -7,6 +7,7 @@ rewrites it for training with int8 rounding, and they compose in this order; `st
 
 from compress.channels import ChannelGroup, ChannelPlan, cut_channels, plan_channels, prune_channels
 from compress.cluster import cluster
+from compress.distill import distill
 from compress.errors import CompressError
 from compress.export import Artifact, export
 from compress.flatbuffer import Port
@@ -41,6 +42,7 @@ __all__ = [
     "accuracy",
     "cluster",
     "cut_channels",
+    "distill",
     "export",
     "plan_channels",
     "preflight",
