@@ -210,6 +210,8 @@ class Compress:
 
     quantize_aware: bool = False
     """Fine-tune with fake quantization, so that the int8 file carries trained ranges."""
+    bits: Literal[8, 4] = 8
+    """Of the kernels in that fine-tuning; 4 makes a file of about half the size."""
     epochs: Count = 4
     """Epochs of that fine-tuning."""
     lr: Positive = 1e-4
@@ -275,6 +277,8 @@ class Recipe:
                 "compress.quantize_aware trains int8 ranges, so export.quantize must be 'int8', "
                 f"not {self.export.quantize!r}"
             )
+        if self.compress.bits != 8 and not self.compress.quantize_aware:
+            raise ValueError("compress.bits is for fine-tuning with fake quantization; set compress.quantize_aware too")
         if self.transfer.unfreeze and not self.transfer.weights:
             raise ValueError(
                 "transfer.unfreeze opens what transfer.weights brought; name the weights, or leave it empty"

@@ -65,7 +65,8 @@ def compressed(
         return model, ()
     settings = train.fine_tuning(recipe.train, epochs=recipe.compress.epochs, lr=recipe.compress.lr)
     keras.utils.set_random_seed(settings.seed)
-    small = compress.quantize_aware(model, calibration=list(feed.calibration(recipe, examples, prepared)))
+    examples_seen = list(feed.calibration(recipe, examples, prepared))
+    small = compress.quantize_aware(model, calibration=examples_seen, bits=recipe.compress.bits)
     step = transfer.Phase("quantize", "", settings)
     small, history = phase(
         small, recipe=recipe, step=step, examples=examples, prepared=prepared, path=folder / "model_qat.keras"
