@@ -17,6 +17,8 @@ from compress.quantize import Report, quantize_aware, report, strip
 from compress.ranges import FreezeRanges
 from compress.rules import Finding
 from compress.schedule import Constant, Polynomial
+from compress.sensitivity import Rounding, Sensitivity, mixed_precision, sensitivity
+from compress.sensitivity_plot import plot_sensitivity
 from compress.stream import LiteStream, streaming
 from compress.verify import Verification, accuracy, verify
 
@@ -33,15 +35,20 @@ __all__ = [
     "Polynomial",
     "Port",
     "Report",
+    "Rounding",
+    "Sensitivity",
     "Sparsity",
     "Verification",
     "accuracy",
     "cluster",
     "export",
+    "mixed_precision",
+    "plot_sensitivity",
     "preflight",
     "prune",
     "quantize_aware",
     "report",
+    "sensitivity",
     "sparsity",
     "streaming",
     "strip",
