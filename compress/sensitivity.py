@@ -98,9 +98,10 @@ def sensitivity(
 ) -> Sensitivity:
     """Round one layer at a time and see what the output does; nothing is trained.
 
-    Each row takes a pass over the calibration. Drift is a share of variance, not decibels, for then it adds up: errors
-    of different layers are nearly uncorrelated, so that what many roundings do together is about the sum of what each
-    does alone (the additivity in Zhou et al. 2018, arXiv:1712.01048). That sum is what `mixed_precision` makes small.
+    Each row takes a pass over the calibration. Drift is a share of variance, not decibels, for errors that are
+    uncorrelated then add up: what many roundings do together is about the sum of what each does alone (the additivity
+    in Zhou et al. 2018, arXiv:1712.01048). About: on three small trained nets all kernels together drifted by 0.6 to
+    1.7 times the sum, all activations by 0.9 to 1.0 times. That sum is what `mixed_precision` makes small.
 
     Args:
         model: a trained Functional or Sequential model, float; pruned or clustered too. It is not changed.

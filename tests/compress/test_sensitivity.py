@@ -259,3 +259,17 @@ def test_a_knapsack_of_many_large_layers_stays_quick_and_near_the_best(rng):
         part = min(1.0, need / (sizes[i] - sizes[i] // 2))
         bound, need = bound + part * costs[i], need - part * (sizes[i] - sizes[i] // 2)
     assert total(options, picks, 1) <= 1.01 * bound
+
+
+def test_a_table_of_embeddings_keeps_eight_bits(rng):
+    tokens = rng.integers(0, 11, (16, 6)).astype("int32")
+    steps = [layers.Embedding(11, 4, name="table"), layers.GlobalAveragePooling1D(), layers.Dense(3, name="head")]
+    model = keras.Sequential([keras.Input((6,), dtype="int32"), *steps])
+    found = compress.sensitivity(model, calibration=[tokens], activations=False)
+    assert [(row.name, row.bits, row.bytes) for row in found.layers] == [
+        ("table", 8, 44),
+        ("head", 8, 12),
+        ("head", 4, 6),
+    ]
+    assert found.widths(55) == {"head": 4}
+    compress.quantize_aware(model, calibration=[tokens], bits=found.widths(55))
