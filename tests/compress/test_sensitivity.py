@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 import compress
 from compress import flatbuffer
 from compress.knapsack import least_cost
+from compress.probe import make_probe
 from compress.sensitivity import Rounding
 
 layers = keras.layers
@@ -272,4 +273,28 @@ def test_a_table_of_embeddings_keeps_eight_bits(rng):
         ("head", 4, 6),
     ]
     assert found.widths(55) == {"head": 4}
+    narrow = compress.sensitivity(model, calibration=[tokens], bits=[4], activations=False)
+    assert narrow.widths(55) == {"head": 4}
     compress.quantize_aware(model, calibration=[tokens], bits=found.widths(55))
+
+
+@pytest.mark.slow
+def test_drifts_add_up(trained, digits):
+    """All kernels rounded together, beside the sum of each alone."""
+    batches = [digits[0][:256]]
+    probe = make_probe(trained.float, batches)
+    found = compress.sensitivity(trained.float, calibration=batches)
+    exact = probe.outputs(batches)[0]
+
+    def drift(widths, activations=()):
+        with probe.rounded(widths, activations):
+            return np.mean((probe.outputs(batches)[0] - exact) ** 2) / spread(exact)
+
+    for bits in (8, 4):
+        rows = [each[-1] if bits == 4 else each[0] for each in found.options().values()]
+        together = drift({row.name: row.bits for row in rows})
+        alone = sum(row.drift for row in rows)
+        assert 0.5 <= together / alone <= 2, (bits, together, alone)
+    together = drift({}, [row.name for row in found.activations])
+    assert 0.5 <= together / sum(row.drift for row in found.activations) <= 2
+    assert drift({}) == 0
