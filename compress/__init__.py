@@ -19,6 +19,8 @@ from compress.quantize import Report, quantize_aware, report, strip
 from compress.ranges import FreezeRanges
 from compress.rules import Finding
 from compress.schedule import Constant, Polynomial
+from compress.sensitivity import Rounding, Sensitivity, mixed_precision, sensitivity
+from compress.sensitivity_plot import plot_sensitivity
 from compress.stream import LiteStream, streaming
 from compress.verify import Verification, accuracy, verify
 
@@ -37,6 +39,8 @@ __all__ = [
     "Polynomial",
     "Port",
     "Report",
+    "Rounding",
+    "Sensitivity",
     "Sparsity",
     "Verification",
     "accuracy",
@@ -44,12 +48,15 @@ __all__ = [
     "cut_channels",
     "distill",
     "export",
+    "mixed_precision",
     "plan_channels",
+    "plot_sensitivity",
     "preflight",
     "prune",
     "prune_channels",
     "quantize_aware",
     "report",
+    "sensitivity",
     "sparsity",
     "streaming",
     "strip",

@@ -111,7 +111,7 @@ def quantize_aware(
     plan = make_plan(graph)
     _check_patterns(widths, graph)
     measured = [tensor for tensor, fixed in plan.ranges if fixed is None]
-    found = measure_ranges(graph, measured, calibration, method=ranges)
+    found = measure_ranges(graph, measured, calibration, method=ranges) if measured else []
     ends = dict(zip(map(id, measured), found, strict=True))
     inserted = {}
     for tensor, fixed in plan.ranges:

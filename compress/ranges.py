@@ -55,10 +55,17 @@ class FakeQuantWeights(keras.layers.Layer):
         else:
             high = weight_range(still, per_channel=self.per_channel)
         axis = -1 if self.per_channel or self.gates > 1 else None
-        rounded = _rounded(flat, high, self.bits, axis)
+        rounded = flat
         if self.bits < 8:
-            # The same values as int8 of the same step, of which the converter knows; `compress.nibbles` packs them.
-            rounded = _rounded(rounded, high * (127 / (2 ** (self.bits - 1) - 1)), 8, axis)
+            # On steps of its own first, then as int8 of the same step, of which the converter knows; `compress.nibbles`
+            # packs it. In plain arithmetic: of two fake-quants on end the converter folds not every one.
+            most = 2 ** (self.bits - 1) - 1
+            step = high / most
+            rounded = keras.ops.clip(keras.ops.round(flat / step), -most, most) * step
+            high = 127 * step
+        rounded = keras.quantizers.fake_quant_with_min_max_vars(
+            rounded, -high, high, num_bits=8, narrow_range=True, axis=axis
+        )
         if training:
             # The op passes no gradient beyond its range, and the range ends at the largest weight give or take a
             # rounding error, which would freeze that weight.
@@ -73,12 +80,6 @@ class FakeQuantWeights(keras.layers.Layer):
         """The arguments."""
         ours = {name: getattr(self, name) for name in ("bits", "per_channel", "channel_axes", "weight", "gates")}
         return {**super().get_config(), **ours}
-
-
-def _rounded(weights: Any, high: Any, bits: int, axis: int | None) -> Any:
-    return keras.quantizers.fake_quant_with_min_max_vars(
-        weights, -high, high, num_bits=bits, narrow_range=True, axis=axis
-    )
 
 
 def weight_range(kernel: Any, *, per_channel: bool) -> Any:
