@@ -115,7 +115,7 @@ def _filled(x: Any, mask: Any, value: Any) -> Any:
     """`x` with `value` where the mask is False."""
     if mask is None:
         return x
-    return keras.ops.where(keras.ops.expand_dims(mask, -1), x, keras.ops.cast(value, x.dtype))
+    return keras.ops.where(keras.ops.expand_dims(mask, -1), x, value)
 
 
 def masked(spec: SequenceSpec) -> bool:
