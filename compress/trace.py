@@ -32,7 +32,8 @@ class _Tracer:
     simpler: bool = True
     depth: int = 0
     """How many layers deep it looks inside: what is there is called after them."""
-    copies: dict[int, Chain] = field(default_factory=dict)
+    copies: dict[int, tuple[Any, Chain]] = field(default_factory=dict)
+    """The copies of each operation, by its id; with the operation, whose id another would have once it is gone."""
     names: set[str] = field(default_factory=set)
     nodes: list[Node] = field(default_factory=list)
     images: dict[int, keras.KerasTensor] = field(default_factory=dict)
@@ -72,8 +73,9 @@ class _Tracer:
             chain = (self.simpler and expand(inner)) or [(inner, list(getattr(inner, "get_weights", list)()))]
             if inner is not operation:
                 chain = [carried(operation, *part) for part in chain]
-            self.copies[id(operation)] = [(self.rename(layer, prefix), weights) for layer, weights in chain]
-        return self.copies[id(operation)]
+            chain = [(self.rename(layer, prefix), weights) for layer, weights in chain]
+            self.copies[id(operation)] = operation, chain
+        return self.copies[id(operation)][1]
 
     def rename(self, operation: Any, prefix: str) -> Any:
         """A copy whose name no other layer has: layers of two nested models may be called alike."""
