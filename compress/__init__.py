@@ -2,15 +2,18 @@
 
 `prune` and `cluster` make its weights few and alike, `quantize_aware` rewrites it for training with int8 rounding, and
 they compose in this order; `strip` gives a plain Keras model back. `export` writes the `.tflite` file, `verify` runs it
-beside the Keras model, `LiteModel` runs it alone.
+beside the Keras model, `LiteModel` runs it alone; `MicroModel` as a microcontroller does, for which `c_array` writes it
+as C++.
 """
 
+from compress.carray import c_array
 from compress.cluster import cluster
 from compress.errors import CompressError
 from compress.export import Artifact, export
 from compress.flatbuffer import Port
 from compress.lite import LiteModel
 from compress.metadata import Metadata
+from compress.micro import MicroModel, MicroReport, run_micro
 from compress.preflight import preflight
 from compress.prune import LayerSparsity, Sparsity, prune, sparsity
 from compress.quantize import Report, quantize_aware, report, strip
@@ -30,18 +33,22 @@ __all__ = [
     "LiteModel",
     "LiteStream",
     "Metadata",
+    "MicroModel",
+    "MicroReport",
     "Polynomial",
     "Port",
     "Report",
     "Sparsity",
     "Verification",
     "accuracy",
+    "c_array",
     "cluster",
     "export",
     "preflight",
     "prune",
     "quantize_aware",
     "report",
+    "run_micro",
     "sparsity",
     "streaming",
     "strip",
