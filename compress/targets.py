@@ -111,7 +111,7 @@ def limits(content: bytes, model: keras.Model, target: Target) -> list[Finding]:
         if name not in known:
             problem = f"{runner} has no operator {name}", _INSTEAD.get(name, "take another layer there")
         if problem is not None:
-            layer = layer_of(model, output.name.decode(errors="replace"))
+            layer = _layer(model, output)
             found[layer, problem[0]] = Finding(layer, *problem, "refused")
     return list(found.values())
 
@@ -163,6 +163,16 @@ def _edgetpu(name: str, operator: Any, inputs: list[Any], output: Any, constants
     if name == "FULLY_CONNECTED" and int(np.prod(shape)) != shape[-1]:
         return f"FULLY_CONNECTED gives {tuple(shape)}; the Edge TPU has one row", "take Conv1D(…, 1) or Conv2D(…, 1)"
     return None
+
+
+def _layer(model: keras.Model, tensor: Any) -> str:
+    """The same for a tensor of the file; an output of the model bears the file's name for it, not the layer's."""
+    name = tensor.name.decode(errors="replace")
+    if (place := re.fullmatch(r"(?:Stateful)?PartitionedCall(?:_\d+)?:(\d+)", name)) and len(model.outputs) > int(
+        place[1]
+    ):
+        return str(model.outputs[int(place[1])]._keras_history.operation.name)
+    return layer_of(model, name)
 
 
 def layer_of(model: keras.Model, tensor: str) -> str:
