@@ -47,7 +47,8 @@ class MicroReport:
         samples: examples compared.
         same: share of the numbers out that are exactly those of LiteRT's reference kernels, 0-1.
         max_steps: largest difference of any number out from those of `LiteModel`, in steps of the output's scale (of a
-            float file in the output's unit). LiteRT's fast kernels round otherwise: mostly one step.
+            float file in the output's unit). LiteRT's fast kernels round otherwise: by one step in most files, by a few
+            where a softmax is steep.
         arena_bytes: as of `MicroModel`.
     """
 

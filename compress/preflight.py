@@ -1,6 +1,7 @@
 """What of a model will not export as wished, told before it is trained."""
 
 import contextlib
+import importlib.util
 import re
 from collections.abc import Iterator
 
@@ -40,6 +41,8 @@ def preflight(
         return (Finding(model.name, str(error), "build it with keras.Model(inputs, outputs)", "refused"),)
     if problem := mismatch(quantize, target):
         return (Finding(model.name, *problem, "refused"),)
+    if target == "microcontroller" and importlib.util.find_spec("tflite_micro") is None:
+        return (Finding(model.name, "TFLite Micro is not installed", 'pip install "edgezoo[micro]"', "refused"),)
     found = list(check(model, quantize=quantize, target=target))
     if trial and not any(each.severity == "refused" for each in found):
         named = {each.layer for each in found}

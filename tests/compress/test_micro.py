@@ -13,6 +13,7 @@ import zoo
 from compress import flatbuffer
 from compress.targets import MICRO_OPS, limits
 
+pytest.importorskip("tflite_micro")
 layers = keras.layers
 
 
@@ -134,8 +135,11 @@ def test_an_operator_that_is_not_there_is_named_with_its_layer():
 
 def test_without_the_package_it_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tflite_micro", None)
+    model = model_of(layers.Flatten())
     with pytest.raises(compress.CompressError, match=r'pip install "edgezoo\[micro\]"'):
-        compress.export(model_of(layers.Flatten()), tmp_path / "m.tflite", quantize="none", target="microcontroller")
+        compress.export(model, tmp_path / "m.tflite", quantize="none", target="microcontroller")
+    (found,) = compress.preflight(model, target="microcontroller")
+    assert (found.severity, found.advice) == ("refused", 'pip install "edgezoo[micro]"')
 
 
 ASK = """
