@@ -6,7 +6,7 @@ beside the Keras model, `LiteModel` runs it alone; `MicroModel` as a microcontro
 as C++.
 """
 
-from compress.carray import c_array
+from compress.c_array import c_array
 from compress.cluster import cluster
 from compress.errors import CompressError
 from compress.export import Artifact, export

@@ -42,6 +42,7 @@ MICRO_OPS = _names(
 `python/tflite_micro/python_ops_resolver.cc` at 8f6596d, of which the wheel 0.dev20261023182759 was built), found by
 asking that wheel for each operator of the schema."""
 
+# The rows behind ResizeBilinear are written from memory of the page: compare them when it can be read whole.
 EDGETPU_OPS = _names(
     "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D EXPAND_DIMS FULLY_CONNECTED "
     "L2_NORMALIZATION LOGISTIC UNIDIRECTIONAL_SEQUENCE_LSTM MAXIMUM MAX_POOL_2D MEAN MINIMUM MUL PACK PAD "
@@ -156,6 +157,8 @@ def _edgetpu(name: str, operator: Any, inputs: list[Any], output: Any, constants
         return f"the Edge TPU has no {name} with an activation in it", "put the activation before"
     if name in ("CONV_2D", "DEPTHWISE_CONV_2D") and options.dilationHFactor != options.dilationWFactor:
         return f"{name} dilates height and width differently", "give both the same dilation_rate"
+    if name == "PRELU" and int(np.prod(inputs[1].shape)) != inputs[1].shape[-1]:
+        return "PRELU has slopes of more than the channels", "give PReLU shared_axes=[1, 2]"
     if name == "STRIDED_SLICE" and (np.asarray(constants[3], np.uint8).view(np.int32) != 1).any():
         return "the Edge TPU has no STRIDED_SLICE that skips values", "take a pooling or a convolution with strides"
     if name == "SOFTMAX" and (int(np.prod(shape)) != shape[-1] or shape[-1] > _SOFTMAX_MOST):

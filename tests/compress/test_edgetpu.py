@@ -56,6 +56,7 @@ def test_each_limit_of_the_table_is_told_with_the_layer_that_exceeds_it(tmp_path
     model = model_of(
         layers.DepthwiseConv2D(2, dilation_rate=(1, 2), name="dilated"),
         layers.LeakyReLU(name="leaky"),
+        layers.PReLU(alpha_initializer="random_uniform", name="everywhere"),
         layers.Dense(3, name="pixelwise"),
         layers.Softmax(name="scores"),
     )
@@ -64,6 +65,7 @@ def test_each_limit_of_the_table_is_told_with_the_layer_that_exceeds_it(tmp_path
     assert [line.split(" (")[0] for line in str(told.value).split("; layer ")] == [
         "layer 'dilated': DEPTHWISE_CONV_2D dilates height and width differently",
         "'leaky': the Edge TPU has no operator LEAKY_RELU",
+        "'everywhere': PRELU has slopes of more than the channels",
         "'pixelwise': FULLY_CONNECTED gives",
         "'scores': SOFTMAX gives",
     ]
