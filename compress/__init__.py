@@ -2,9 +2,11 @@
 
 `prune_channels` makes the model itself smaller, `prune` and `cluster` make its weights few and alike, `quantize_aware`
 rewrites it for training with int8 rounding, and they compose in this order; `strip` gives a plain Keras model back.
-`export` writes the `.tflite` file, `verify` runs it beside the Keras model, `LiteModel` runs it alone.
+`export` writes the `.tflite` file, `verify` runs it beside the Keras model, `LiteModel` runs it alone; `MicroModel` as a
+microcontroller does, for which `c_array` writes it as C++.
 """
 
+from compress.c_array import c_array
 from compress.channels import ChannelGroup, ChannelPlan, cut_channels, plan_channels, prune_channels
 from compress.cluster import cluster
 from compress.distill import distill
@@ -13,6 +15,7 @@ from compress.export import Artifact, export
 from compress.flatbuffer import Port
 from compress.lite import LiteModel
 from compress.metadata import Metadata
+from compress.micro import MicroModel, MicroReport, run_micro
 from compress.preflight import preflight
 from compress.prune import LayerSparsity, Sparsity, prune, sparsity
 from compress.quantize import Report, quantize_aware, report, strip
@@ -36,6 +39,8 @@ __all__ = [
     "LiteModel",
     "LiteStream",
     "Metadata",
+    "MicroModel",
+    "MicroReport",
     "Polynomial",
     "Port",
     "Report",
@@ -44,6 +49,7 @@ __all__ = [
     "Sparsity",
     "Verification",
     "accuracy",
+    "c_array",
     "cluster",
     "cut_channels",
     "distill",
@@ -56,6 +62,7 @@ __all__ = [
     "prune_channels",
     "quantize_aware",
     "report",
+    "run_micro",
     "sensitivity",
     "sparsity",
     "streaming",

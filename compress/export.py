@@ -4,13 +4,13 @@ import gzip
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
 
-from compress import convert, flatbuffer, lite
+from compress import convert, flatbuffer, lite, micro
 from compress.calibrate import singly
 from compress.convert import SIGNATURE as MAIN
 from compress.errors import CompressError
@@ -18,8 +18,9 @@ from compress.flatbuffer import Port
 from compress.merge import merge
 from compress.metadata import Metadata, attach
 from compress.quantize import has_recurrent, is_quantize_aware, strip, with_float_loops
-from compress.rules import Target
+from compress.rules import INTEGER, Target
 from compress.stream import STREAM, streaming
+from compress.targets import FORMATS, limits, mismatch
 from compress.trace import float32
 
 Quantize = Literal["int8", "float16", "dynamic", "none"]
@@ -39,6 +40,8 @@ class Artifact:
         float_tensors: names of the tensors computed or fed in floating point; empty for full int8.
         input: dtype, shape, scale and zero point of the (first) input.
         output: the same of the (first) output.
+        target: what it was exported for.
+        arena_bytes: of a file for a microcontroller, the memory beside it: see `MicroModel.arena_bytes`; otherwise 0.
     """
 
     path: Path
@@ -50,6 +53,8 @@ class Artifact:
     float_tensors: tuple[str, ...]
     input: Port
     output: Port
+    target: Target = "cpu"
+    arena_bytes: int = 0
 
 
 def export(
@@ -82,17 +87,27 @@ def export(
             the states of all recurrent layers and gives the new states: see `streaming` and `LiteStream`.
         signatures: further models to write into the file, by name, such as one that reads a token and a cache. They
             and the stream take and give floats; with `int8` their weights are int8 as with `dynamic`.
-        target: for `int8` after training. `cpu`: recurrent layers without an operator of their own, GRU among them,
-            are loops of int8 weights that compute in float. `integer`: for what has integer operators only; they are
-            written out step by step.
+        target: what the file must run on.
+            `cpu`: LiteRT. Recurrent layers without an operator of their own, GRU among them, are loops of int8 weights
+            that compute in float.
+            `integer`: what has integer operators only. With `int8` after training such layers are written out step by
+            step, here and in the next two.
+            `microcontroller`: TFLite Micro, `int8` or `none`. The file is run there (`pip install "edgezoo[micro]"`),
+            and `verify` compares the answers.
+            `edgetpu`: `int8`, from the inputs to the outputs, by the published table of the Edge TPU compiler's
+            operators; the compiler itself is not run.
+            `gpu`: `float16` or `none`, by the operators of LiteRT's GPU delegate; the delegate is not run.
 
     Raises:
-        CompressError: something above is not met, or the file that came out does not run.
+        CompressError: something above is not met, the file that came out does not run, or the target does not run it:
+            then operators are named, with the layers that they come from.
     """
     if quantize not in ("int8", "float16", "dynamic", "none"):
         raise CompressError(f"quantize={quantize!r} is none of 'int8', 'float16', 'dynamic', 'none'")
-    if target not in ("cpu", "integer"):
-        raise CompressError(f"target={target!r} is neither 'cpu' nor 'integer'")
+    if target not in FORMATS:
+        raise CompressError(f"target={target!r} is none of {', '.join(map(repr, FORMATS))}")
+    if problem := mismatch(quantize, target):
+        raise CompressError("; ".join(problem))
     path = Path(path)
     if not path.parent.is_dir():
         raise CompressError(f"{path.parent} is no folder, so {path.name} cannot be written there")
@@ -101,11 +116,18 @@ def export(
         more[STREAM] = streaming(strip(model) if is_quantize_aware(model) else model, steps=stream_steps)
     if MAIN in more:
         raise CompressError(f"signature {MAIN!r} is the model's own; call the other one something else")
+    if target in ("microcontroller", "edgetpu") and more:
+        raise CompressError(f"target={target!r} runs one model a file; export {', '.join(map(repr, more))} by itself")
+    if target == "microcontroller":
+        micro.runtime()  # that it is missing had better be said before the conversion
     content = _converted(model, quantize, calibration, target)
+    if found := limits(content, model, target):
+        raise CompressError("; ".join(f"layer {each.layer!r}: {each.problem} ({each.advice})" for each in found))
     content = merge(content, {name: _floating(each, quantize) for name, each in more.items()})
     if metadata is not None:
         content = attach(content, metadata)
     lite.try_out(content, origin=f"the file exported from {model.name!r}")
+    arena = micro.MicroModel(content).arena_bytes if target == "microcontroller" else 0
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)
@@ -114,7 +136,7 @@ def export(
         raise CompressError(f"{path} cannot be written: {error.strerror}") from None
     finally:
         temporary.unlink(missing_ok=True)
-    return describe(path, quantize=quantize)
+    return replace(describe(path, quantize=quantize), target=target, arena_bytes=arena)
 
 
 def describe(path: str | Path, *, quantize: str) -> Artifact:
@@ -170,4 +192,4 @@ def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any
     examples = [example for batch in calibration for example in singly(model, batch)]
     if not examples:
         raise CompressError("calibration is empty; give a few batches of model inputs")
-    return convert.post_training(model, examples=examples, integer_only=target == "integer")
+    return convert.post_training(model, examples=examples, integer_only=target in INTEGER)

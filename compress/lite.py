@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from compress import flatbuffer, metadata
 from compress.errors import CompressError
@@ -21,6 +21,8 @@ class LiteModel:
     Args:
         path: the file.
         signature: which of the file's models to run, by the name that it was exported under; the main one unless given.
+        reference: LiteRT's plain kernels, to which others are compared, in place of its fast ones: slower, and in int8
+            some answers differ by a step.
 
     Attributes:
         path: the file.
@@ -34,7 +36,7 @@ class LiteModel:
         CompressError: it is missing, no `.tflite` file, damaged, does not run here, or has no such signature.
     """
 
-    def __init__(self, path: str | Path, *, signature: str | None = None):
+    def __init__(self, path: str | Path, *, signature: str | None = None, reference: bool = False):
         self.path = Path(path)
         content = flatbuffer.load(self.path)
         contents = flatbuffer.inspect(content, origin=str(self.path), signature=signature)
@@ -42,7 +44,7 @@ class LiteModel:
         self.input, self.output = self.inputs[0], self.outputs[0]
         self.metadata = metadata.read(content)
         self._keeps_state = contents.keeps_state
-        self._interpreter, ins, outs = try_out(content, origin=str(self.path))
+        self._interpreter, ins, outs = try_out(content, origin=str(self.path), reference=reference)
         self._runner = self._interpreter.get_signature_runner(signature) if signature is not None else None
         if self._runner is not None:
             return
@@ -85,7 +87,7 @@ class LiteModel:
         if len(self.inputs) != 1 or len(self.outputs) != 1:
             count = f"{len(self.inputs)} inputs and {len(self.outputs)} outputs"
             raise CompressError(f"{self.path} has {count}; ask it with `run`, by name")
-        return self._run({self.input.name: np.asarray(x)})[self.output.name]
+        return self.run_raw({self.input.name: np.asarray(x)})[self.output.name]
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """As `predict`, for a file of several inputs or outputs.
@@ -104,11 +106,15 @@ class LiteModel:
             raise CompressError(
                 f"{self.path.name} has the inputs {', '.join(ports)}; got {', '.join(inputs) or 'none'}"
             )
-        answers = self._run({name: quantize(np.asarray(x), ports[name]) for name, x in inputs.items()})
+        answers = self.run_raw({name: quantize(np.asarray(x), ports[name]) for name, x in inputs.items()})
         return {port.name: dequantize(answers[port.name], port) for port in self.outputs}
 
-    def _run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Stored numbers in and out, example by example."""
+    def run_raw(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """As `run`, with the stored numbers in and out.
+
+        Raises:
+            CompressError: shapes or dtypes are not the file's.
+        """
         for port in self.inputs:
             x = inputs[port.name]
             if x.shape[1:] != port.shape[1:] or x.dtype != port.dtype:
@@ -138,14 +144,17 @@ class LiteModel:
         self._interpreter.invoke()
 
 
-def try_out(content: bytes, *, origin: str) -> tuple[Interpreter, list[dict], list[dict]]:
+def try_out(content: bytes, *, origin: str, reference: bool = False) -> tuple[Interpreter, list[dict], list[dict]]:
     """Load the file and run each of its signatures once on zeros; the interpreter, its details of inputs and outputs.
+
+    `reference` takes LiteRT's plain kernels.
 
     Raises:
         CompressError: it does not load or run.
     """
     try:
-        interpreter = Interpreter(model_content=content, num_threads=1)
+        kernels = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
+        interpreter = Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=kernels)
         interpreter.allocate_tensors()
         ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
         for detail in ins:

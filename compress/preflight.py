@@ -1,6 +1,7 @@
 """What of a model will not export as wished, told before it is trained."""
 
 import contextlib
+import importlib.util
 import re
 from collections.abc import Iterator
 
@@ -10,7 +11,8 @@ import numpy as np
 from compress import convert, flatbuffer, lite
 from compress.errors import CompressError
 from compress.graph import functional
-from compress.rules import Finding, Target, check
+from compress.rules import INTEGER, Finding, Target, check
+from compress.targets import layer_of, limits, mismatch
 from compress.trace import float32
 
 _EXAMPLES = 4
@@ -37,6 +39,10 @@ def preflight(
         functional(model)
     except CompressError as error:
         return (Finding(model.name, str(error), "build it with keras.Model(inputs, outputs)", "refused"),)
+    if problem := mismatch(quantize, target):
+        return (Finding(model.name, *problem, "refused"),)
+    if target == "microcontroller" and importlib.util.find_spec("tflite_micro") is None:
+        return (Finding(model.name, "TFLite Micro is not installed", 'pip install "edgezoo[micro]"', "refused"),)
     found = list(check(model, quantize=quantize, target=target))
     if trial and not any(each.severity == "refused" for each in found):
         named = {each.layer for each in found}
@@ -68,7 +74,7 @@ def _try(model: keras.Model, quantize: str, target: Target) -> Iterator[Finding]
         content = convert.to_float(model)
         lite.try_out(content, origin="the file")
         if quantize == "int8":
-            content = convert.post_training(model, examples=_random(model), integer_only=target == "integer")
+            content = convert.post_training(model, examples=_random(model), integer_only=target in INTEGER)
             lite.try_out(content, origin="the int8 file")
     except CompressError as error:
         yield from _refused(model, str(error.__cause__ or error))
@@ -76,15 +82,16 @@ def _try(model: keras.Model, quantize: str, target: Target) -> Iterator[Finding]
     inside = flatbuffer.inspect(content)
     if "CUSTOM" in inside.ops:
         yield Finding(model.name, "the file has an operator that LiteRT lacks", "use layers of Keras", "refused")
-    if quantize != "int8":
+    yield from limits(content, model, target)
+    if quantize != "int8" or target == "edgetpu":  # whose limits name what is float
         return
     places: dict[str, set[str]] = {}
     for operator, tensor in flatbuffer.float_operators(content):
-        places.setdefault(_layer(model, tensor), set()).add(operator)
+        places.setdefault(layer_of(model, tensor), set()).add(operator)
     for name, operators in places.items():
         problem = f"{', '.join(sorted(operators))} of it stays float, for it has no integer form"
         advice = "take another layer there, or accept the float part"
-        yield Finding(name, problem, advice, "float" if target == "cpu" else "refused")
+        yield Finding(name, problem, advice, "refused" if target == "integer" else "float")
 
 
 def _refused(model: keras.Model, message: str) -> Iterator[Finding]:
@@ -95,20 +102,10 @@ def _refused(model: keras.Model, message: str) -> Iterator[Finding]:
         yield Finding(model.name, f"it does not convert: {reason}", "leave layers out until it does", "refused")
         return
     places = [line for line in message.splitlines() if "is neither" in line]
-    names = {_layer(model, place) for line in places for place in re.findall(r'"([^"]+)"', line)}
+    names = {layer_of(model, place) for line in places for place in re.findall(r'"([^"]+)"', line)}
     problem = f"LiteRT has no operator for TensorFlow's {', '.join(sorted(operators))}"
     for name in names - {model.name} or {model.name}:
         yield Finding(name, problem, "compute it before the model, or by operations that LiteRT has", "refused")
-
-
-def _layer(model: keras.Model, tensor: str) -> str:
-    """The layer that a tensor comes from, told by its name; the model where no layer is in it."""
-    known = {layer.name for layer in model._flatten_layers(include_self=False) if not isinstance(layer, keras.Model)}
-    for segment in re.split(r"[/;:@]", tensor):
-        for name in (segment, re.sub(r"_\d+$", "", segment)):
-            if name in known:
-                return name
-    return model.name
 
 
 def _random(model: keras.Model) -> list[convert.Example]:

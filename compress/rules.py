@@ -9,7 +9,10 @@ import keras
 from compress.recurrent import fusable, is_recurrent
 
 Severity = Literal["refused", "float", "slow"]
-Target = Literal["cpu", "integer"]
+Target = Literal["cpu", "integer", "microcontroller", "edgetpu", "gpu"]
+
+INTEGER: tuple[Target, ...] = ("integer", "microcontroller", "edgetpu")
+"""Targets for which recurrent layers without an operator of their own are written out step by step in int8."""
 
 UNROLLED = 64
 """Steps that a recurrent layer may have to be written out; each is ten operators, about 5 KB of the file."""
@@ -81,12 +84,20 @@ def _stateful(layer: Any, quantize: str, target: Target) -> Found:
 
 def _recurrent(layer: Any, quantize: str, target: Target) -> Found:
     """Recurrent layers other than those of the fused operator."""
-    if not isinstance(layer, keras.layers.RNN) or fusable(layer):
+    if not isinstance(layer, keras.layers.RNN):
+        return None
+    if target == "gpu":
+        return (
+            "the GPU delegate runs neither loops nor the LSTM operator",
+            "take convolutions over the steps",
+            "refused",
+        )
+    if fusable(layer):
         return None
     why = _why_not_fused(layer)
     # `layer.input` is a list where a mask comes in too.
     steps = layer._inbound_nodes[0].input_tensors[0].shape[1] if layer._inbound_nodes else None
-    if target == "integer":
+    if target in INTEGER and quantize == "int8":
         if not is_recurrent(layer) or layer.return_state:
             return f"{why}, and cannot be written out in integers", "take an LSTM with tanh and sigmoid", "refused"
         if steps is not None and steps > UNROLLED:

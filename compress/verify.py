@@ -14,6 +14,10 @@ from compress import flatbuffer
 from compress.errors import CompressError
 from compress.export import Artifact
 from compress.lite import LiteModel
+from compress.micro import MicroReport, compare
+
+_FEW = 64
+"""Examples that run in TFLite Micro too: its plain kernels take a thousand times as long as LiteRT's."""
 
 Measure = Callable[[np.ndarray, np.ndarray], float]
 
@@ -36,6 +40,7 @@ class Verification:
         gzip_bytes: its size compressed.
         ops: how many of each LiteRT operator.
         float_tensors: names of the tensors computed in floating point.
+        micro: of a file for a microcontroller, its first examples in TFLite Micro; otherwise None.
     """
 
     samples: int
@@ -50,6 +55,7 @@ class Verification:
     gzip_bytes: int
     ops: dict[str, int]
     float_tensors: tuple[str, ...]
+    micro: MicroReport | None = None
 
 
 def accuracy(outputs: np.ndarray, labels: np.ndarray) -> float:
@@ -68,7 +74,7 @@ def verify(
     """Run the file and the model on the same examples and compare.
 
     Args:
-        file: an `Artifact`, or the path of a `.tflite` file.
+        file: an `Artifact`, or the path of a `.tflite` file. That of a microcontroller runs in TFLite Micro too.
         model: the Keras model that the file should equal, quantization-aware or float.
         batches: pairs `(x, y)`: inputs `(batch, …)`, of a model with several a list in their order or a dict by name,
             and labels `(batch, …)`.
@@ -95,7 +101,7 @@ def verify(
         inputs = _by_name(x, names)
         if not len(inputs[names[0]]):
             continue
-        first = {name: array[:1] for name, array in inputs.items()} if first is None else first
+        first = {name: array[:_FEW] for name, array in inputs.items()} if first is None else first
         theirs.append(lite.run(inputs)[lite.output.name])
         ours.append(_answers(model, [inputs[name] for name in names]))
         labels.append(np.asarray(y))
@@ -124,11 +130,12 @@ def verify(
         keras_score=keras_score,
         lite_score=lite_score,
         drop=keras_score - lite_score,
-        latency_ms=_latency(lite, first),
+        latency_ms=_latency(lite, {name: array[:1] for name, array in first.items()}),
         bytes=len(content),
         gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
         ops=inside.ops,
         float_tensors=inside.float_tensors,
+        micro=compare(path, first) if isinstance(file, Artifact) and file.target == "microcontroller" else None,
     )
 
 

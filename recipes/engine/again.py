@@ -108,6 +108,7 @@ def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "
             metadata=shipping.metadata(recipe, prepared, summary=runs.read_manifest(folder)["summary"]),
             stream_steps=recipe.export.stream_steps,
             signatures=shipping.signatures(model, prepared.task),
+            target=recipe.export.target if quantize == recipe.export.quantize else "cpu",
         )
         checked = compress.verify(
             artifact,

@@ -224,6 +224,9 @@ class Export:
 
     quantize: Literal["int8", "float16", "dynamic", "none"] = "int8"
     """`int8` is integer throughout, input and output too; `dynamic` has int8 weights; `none` is float32."""
+    target: Literal["cpu", "integer", "microcontroller", "edgetpu", "gpu"] = "cpu"
+    """What the file must run on; operators that it lacks end the run, by the names of their layers. A file for a
+    microcontroller is run in TFLite Micro (`pip install "edgezoo[micro]"`)."""
     trial: bool = False
     """Before training, convert the untrained model too, which takes as long as its export: what the rules about layers
     do not know shows then."""

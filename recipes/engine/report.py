@@ -35,8 +35,9 @@ class Facts:
         validation: the float model on validation data.
         test: the float model on test data.
         quantized_aware: the fine-tuned model on test data, where there is one.
-        lite: the exported file: `name`, `sha256`, `quantize`, `bytes`, `gzip_bytes`, `float_bytes` (the float32
-            .tflite), `latency_ms`, `float_latency_ms` (or None), the score (`accuracy`, …: the file on test data),
+        lite: the exported file: `name`, `sha256`, `quantize`, `target`, `micro` (of a file for a microcontroller, the
+            fields of `compress.MicroReport`, or None), `bytes`, `gzip_bytes`, `float_bytes` (the float32 .tflite),
+            `latency_ms`, `float_latency_ms` (or None), the score (`accuracy`, …: the file on test data),
             `float_accuracy`, `agreement` (share of test examples, for masks of their pixels, with the answer of the
             Keras model it was made from; None of forecasts), `samples`, `ops` (operator → count), `float_tensors`
             (names), `input_dtype`, `output_dtype`; None where nothing was exported.

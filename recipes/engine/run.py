@@ -96,6 +96,8 @@ def lite_facts(shipped: shipping.Shipped, test: Evaluation) -> dict[str, Any]:
     return {
         "name": artifact.path.name,
         "quantize": artifact.quantize,
+        "target": artifact.target,
+        "micro": dataclasses.asdict(verification.micro) if verification.micro else None,
         "bytes": artifact.bytes,
         "gzip_bytes": artifact.gzip_bytes,
         "float_bytes": shipped.float_artifact.bytes,

@@ -37,7 +37,8 @@ def preflight(model: keras.Model, recipe: Recipe) -> None:
     Raises:
         UserError: there would be no file, or none that the gate lets pass.
     """
-    for finding in compress.preflight(model, quantize=recipe.export.quantize, trial=recipe.export.trial):
+    asked = recipe.export
+    for finding in compress.preflight(model, quantize=asked.quantize, target=asked.target, trial=asked.trial):
         said = f"{finding.layer}: {finding.problem}; {finding.advice}"
         if finding.severity == "refused":
             raise UserError(f"the trained model would not export: {said}")
@@ -70,6 +71,7 @@ def ship(
             metadata=about,
             stream_steps=recipe.export.stream_steps,
             signatures=signatures(small, examples.task),
+            target=recipe.export.target,
         )
         float_artifact = compress.export(model, folder / "model_float32.tflite", quantize="none", metadata=about)
         if isinstance(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import compress
+from compress.micro import compare
 from compress.wrapper import Compressed
 
 
@@ -58,3 +59,10 @@ def test_post_training_agrees_with_the_float_model(trained, digits, tmp_path):
     artifact = compress.export(trained.float, tmp_path / "m.tflite", calibration=[train[:128]])
     assert artifact.float_tensors == ()
     assert compress.verify(artifact, trained.float, [(x, y)]).agreement >= 0.97
+
+
+def test_a_microcontroller_gives_the_same_integers(exported, digits):
+    pytest.importorskip("tflite_micro")
+    seen = compare(exported.path, {exported.input.name: digits[2][:64]})
+    assert seen.samples == 64 and seen.same >= 0.98 and seen.max_steps <= 8
+    assert 4 * 1024 <= seen.arena_bytes <= 16 * 1024

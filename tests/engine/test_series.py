@@ -265,7 +265,10 @@ def test_what_will_not_export_is_told_before_training(capsys):
     assert "stage1: GRU has no operator of its own" in capsys.readouterr().out
     with pytest.raises(UserError, match="full_integer would refuse the file: stage1: GRU"):
         shipping.preflight(loop, Recipe(gate=Gate(full_integer=True)))
-    shipping.preflight(zoo.build("lstm_small", input_shape=(7, 2), classes=2), Recipe(gate=Gate(full_integer=True)))
+    fused = zoo.build("lstm_small", input_shape=(7, 2), classes=2)
+    shipping.preflight(fused, Recipe(gate=Gate(full_integer=True)))
+    with pytest.raises(UserError, match="the GPU delegate runs neither loops nor the LSTM operator"):
+        shipping.preflight(fused, Recipe(export=Export(quantize="float16", target="gpu")))
 
 
 def test_a_model_that_would_give_no_file_is_refused_before_training():
