@@ -2,8 +2,8 @@
 
 `prune_channels` makes the model itself smaller, `prune` and `cluster` make its weights few and alike, `quantize_aware`
 rewrites it for training with int8 rounding, and they compose in this order; `strip` gives a plain Keras model back.
-`export` writes the `.tflite` file, `verify` runs it beside the Keras model, `LiteModel` runs it alone; `MicroModel` as a
-microcontroller does, for which `c_array` writes it as C++.
+`export` writes the `.tflite` file, `verify` runs it beside the Keras model, `LiteModel` runs it alone, `MicroModel` as
+a microcontroller does; `c_array` writes it as C++.
 """
 
 from compress.c_array import c_array
