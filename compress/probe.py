@@ -13,7 +13,7 @@ from compress.graph import Node, float32_layers, rebuild, taken
 from compress.quantize import quantize_aware, strip
 from compress.ranges import FakeQuantWeights, Range
 from compress.trace import trace
-from compress.wrapper import Compressed
+from compress.wrapper import Compressed, weights_of
 
 _PACKED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
 """Layers whose kernels of 4 bits lie two a byte in the file (see `compress.nibbles`); a transposed convolution's do
@@ -122,7 +122,8 @@ class Probe:
 
     def _set(self, name: str, bits: int | None) -> None:
         layer, weights = self.model.get_layer(name), _seen(self.kernels[name], bits)
-        layer.set_weights([weights[variable.name] for variable in layer.weights])
+        real = set(map(id, layer.weights))
+        layer.set_weights([weights[key] for key, each in weights_of(layer).items() if id(each) in real])
 
 
 def decibels(signal: float, noise: float) -> float:
@@ -170,7 +171,7 @@ def _roundings(wrapper: Compressed) -> list[FakeQuantWeights]:
 
 def _seen(wrapper: Compressed, bits: int | None) -> dict[str, np.ndarray]:
     """The weights after mask, codebook and fold, rounded to so many bits; None: not rounded."""
-    weights = {variable.name: keras.ops.convert_to_tensor(variable) for variable in wrapper.layer.variables}
+    weights = {key: keras.ops.convert_to_tensor(variable) for key, variable in weights_of(wrapper.layer).items()}
     for transform in wrapper.transforms:
         if not isinstance(transform, FakeQuantWeights):
             weights = transform(weights)
