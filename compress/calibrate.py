@@ -93,6 +93,8 @@ def _extremes(graph: Graph, tensors: Sequence[keras.KerasTensor], batches: Itera
 
 def _fitting(graph: Graph, batch: Any) -> Any:
     inputs = keras.tree.flatten(graph.inputs)
+    if len(inputs) == 1 and isinstance(batch, dict) and set(batch) == {inputs[0].name}:
+        batch = batch[inputs[0].name]
     return checked(inputs[0], batch) if len(inputs) == 1 else batch
 
 

@@ -4,10 +4,12 @@ A layer without weights of its own is only a way to write other layers and `kera
 it shows them, and each can be quantized by itself.
 """
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from compress.graph import taken
 
@@ -70,16 +72,51 @@ def opened(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) 
         return known
 
     inner_args, inner_kwargs = keras.tree.map_structure(stand_in, (args, kwargs))
+    modes: list[dict[str, Any]] = [{}, {}]
+    if "training" in inspect.signature(layer.call).parameters:
+        inner_kwargs = {name: value for name, value in inner_kwargs.items() if name != "training"}
+        modes = [{"training": False}, {"training": True}]
     try:
         if not layer.built:
             layer(*inner_args, **inner_kwargs)
             layer.set_weights(weights)
+        if not layer.trainable:
+            for inner in layer._flatten_layers(include_self=False):
+                inner.trainable = False  # made after the layer itself was told
         if layer._trainable_variables or layer._non_trainable_variables:
             return None  # weights of its own, of which a graph knows nothing
-        function = keras.Function(stand_ins, layer.call(*inner_args, **inner_kwargs))
+        function, again = (keras.Function(stand_ins, layer.call(*inner_args, **inner_kwargs, **mode)) for mode in modes)
     except Exception:  # whatever a user's layer raises where it meets no real tensor
+        return None
+    if not _fixed(function, again, layer):
         return None
     known = {id(variable) for each in function.operations for variable in getattr(each, "variables", ())}
     if any(id(variable) not in known for variable in layer.variables):
         return None  # it reads the weights of a layer that it does not call
     return Inside(function, read, layer, args, kwargs)
+
+
+def _fixed(function: keras.Function, again: keras.Function, layer: keras.layers.Layer) -> bool:
+    """Whether the graph is all there is to the layer.
+
+    Not where training takes another way than inference, numbers are drawn by chance, or a number is made of a weight
+    outside the graph: it would stand still while the weight trains.
+    """
+    if [type(each) for each in function.operations] != [type(each) for each in again.operations]:
+        return False
+    ours, theirs = _constants(function), _constants(again)
+    if any(np.issubdtype(number.dtype, np.floating) for number in ours) and layer.variables:
+        return False
+    return len(ours) == len(theirs) and all(map(np.array_equal, ours, theirs))
+
+
+def _constants(function: keras.Function) -> list[np.ndarray]:
+    """The numbers that its operations are called with, other than plain ones of Python."""
+    found = []
+    for nodes in function._nodes_by_depth.values():
+        for node in nodes:
+            for leaf in keras.tree.flatten((node.arguments.args, node.arguments.kwargs)):
+                number = isinstance(leaf, (keras.Variable, np.ndarray)) or keras.ops.is_tensor(leaf)
+                if number and not isinstance(leaf, keras.KerasTensor):
+                    found.append(keras.ops.convert_to_numpy(leaf))
+    return found

@@ -6,7 +6,9 @@ from typing import Any
 import keras
 
 from compress.errors import CompressError
-from compress.kinds import activation_name
+from compress.kinds import activation_name, core
+from compress.mask import Mask
+from compress.ranges import Range
 
 
 def distill(
@@ -35,7 +37,8 @@ def distill(
 
     Raises:
         CompressError: the outputs differ in shape or end in a softmax, a layer is not there or differs in shape, a
-            number is out of its range, or both are one model.
+            number is out of its range, both are one model, or features are asked of a pruned or quantization-aware
+            student.
     """
     if student is teacher:
         raise CompressError("teacher and student are one model; give a copy, or another network")
@@ -51,6 +54,8 @@ def distill(
                 raise CompressError(f"model {model.name!r} ends in a softmax; distillation compares logits")
     # An instance: given by name, Keras 3.15 takes the divergence of the logits themselves, which are no distributions.
     divergence = keras.losses.KLDivergence()
+    if features and any(isinstance(layer, (Mask, Range)) for layer in student._flatten_layers()):
+        raise CompressError("features= runs the student twice a step, which masks and ranges would count as two steps")
     losses: list[Any] = [keras.distillation.LogitsDistillation(temperature, divergence)]
     for theirs, ours in (features or {}).items():
         shapes = [_shape(model, name) for model, name in ((teacher, theirs), (student, ours))]
@@ -64,6 +69,7 @@ def distill(
 
 
 def _softmax(operation: object) -> bool:
+    operation = core(operation)
     name = getattr(getattr(operation, "activation", None), "__name__", "")
     return "softmax" in (name, activation_name(operation))
 

@@ -49,7 +49,7 @@ def expand(layer: Any) -> Chain:
     if kind == "EinsumDense":
         return einsum(layer)
     if kind == "MultiHeadAttention" and Attention.writes(layer):
-        return [(Attention(layer.get_config(), name=layer.name), layer.get_weights())]
+        return [(Attention(layer.get_config(), name=layer.name, trainable=layer.trainable), layer.get_weights())]
     if (
         kind in ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
         and layer.activation is not keras.activations.linear

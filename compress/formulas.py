@@ -115,8 +115,10 @@ class Attention(Formula):
         turned = keras.ops.transpose(k, (0, 1, 3, 2))
         logits = keras.ops.matmul(q * (1.0 / math.sqrt(q.shape[-1])), turned)
         if seen is not None:
+            for _ in range(len(logits.shape) - len(seen.shape)):
+                seen = keras.ops.expand_dims(seen, -3)
             lowest = keras.ops.stop_gradient(keras.ops.min(logits, axis=-1, keepdims=True))
-            logits = keras.ops.where(keras.ops.expand_dims(seen, 1), logits, lowest - MARGIN)
+            logits = keras.ops.where(seen, logits, lowest - MARGIN)
         weights = keras.ops.softmax(logits, axis=-1)
         gathered = keras.ops.matmul(inner._dropout_layer(weights), v)
         outputs = inner._output_dense(keras.ops.transpose(gathered, (0, 2, 1, 3)))

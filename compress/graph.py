@@ -91,6 +91,14 @@ def copy_operation(operation: Any, *, name: str | None = None) -> Any:
     return type(operation).from_config(config)
 
 
+def positional(operation: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """The arguments of a call with the first by its place, also where it was given by name."""
+    if args or not kwargs:
+        return args, kwargs
+    first = next(iter(inspect.signature(operation.call).parameters))
+    return (kwargs[first],), {name: value for name, value in kwargs.items() if name != first}
+
+
 def taken(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Without the `training` and `mask` that Keras notes of a call, where the stand-in takes neither."""
     takes = inspect.signature(operation.call).parameters

@@ -62,8 +62,7 @@ def kind(operation: Any) -> Kind:
     if getattr(operation, "data_format", None) == "channels_first":
         return "float"
     if name == "Pad":
-        plain = operation.mode == "constant" and not operation.__dict__.get("constant_values")
-        return "same" if plain else "float"
+        return "same" if operation.mode == "constant" and not _fills(operation) else "float"
     if name == "BatchNormalization":
         last = operation.axis == -1 or operation.axis == len(operation.input.shape) - 1
         return "norm" if last else "float"
@@ -78,6 +77,12 @@ def kind(operation: Any) -> Kind:
     if activation_name(operation) in _ACTIVATIONS:
         return _ACTIVATIONS[activation_name(operation)]
     return "own" if name in _OWN else "float"
+
+
+def _fills(pad: Any) -> bool:
+    """Whether a `keras.ops.pad` fills with another number than zero."""
+    calls = [node.arguments for node in pad._inbound_nodes]
+    return any((*call.args[1:2], call.kwargs.get("constant_values"))[0] for call in calls)
 
 
 def core(operation: Any) -> Any:

@@ -58,7 +58,7 @@ def _is_float(node: Node) -> bool:
 
 def is_quantize_aware(model: keras.Model) -> bool:
     """Whether `quantize_aware` made this model."""
-    return any(isinstance(layer, Range) for layer in model.layers)
+    return any(isinstance(layer, Range) for layer in model._flatten_layers())
 
 
 def has_gates(layer: Any) -> bool:
@@ -68,7 +68,7 @@ def has_gates(layer: Any) -> bool:
 
 def has_recurrent(model: keras.Model) -> bool:
     """Whether a quantization-aware model has recurrent layers, inside which no range is trained."""
-    return any(isinstance(layer, Compressed) and has_gates(layer.layer) for layer in model.layers)
+    return any(isinstance(layer, Compressed) and has_gates(layer.layer) for layer in model._flatten_layers())
 
 
 @float32_layers()
@@ -164,7 +164,8 @@ def _replacement(node: Node, norm: Any, widths: Mapping[str, int]) -> Chain:
     if role == "norm":
         return _scale_and_offset(node)
     weights = list(getattr(layer, "get_weights", list)())
-    if role not in ("weights", "table"):
+    stateful = recurrent_weights(core(layer)) and (len(node.args) > 1 or node.kwargs.get("initial_state") is not None)
+    if role not in ("weights", "table") or stateful:  # a state that is given would be lost behind a wrapper
         return [(copy_operation(layer), weights)]
     copy = copy_operation(layer)
     copy.build(node.inputs[0].shape)
@@ -244,7 +245,7 @@ def _plain(model: keras.Model, choose: Callable[[Any], bool]) -> keras.Model:
             built[id(node.operation)] = [_stripped(node.operation, chosen)]
         return run_chain(built[id(node.operation)], args, kwargs)
 
-    return rebuild(trace(model), call)
+    return rebuild(trace(model, simpler=False), call)
 
 
 def _stripped(operation: Any, chosen: bool) -> tuple[Any, list[np.ndarray]]:

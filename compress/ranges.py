@@ -61,7 +61,8 @@ class FakeQuantWeights(keras.layers.Layer):
             # packs it. In plain arithmetic: of two fake-quants on end the converter folds not every one.
             most = 2 ** (self.bits - 1) - 1
             step = high / most
-            rounded = keras.ops.clip(keras.ops.round(flat / step), -most, most) * step
+            nearest = keras.ops.clip(keras.ops.round(flat / step), -most, most) * step
+            rounded = flat + keras.ops.stop_gradient(nearest - flat)
             high = 127 * step
         rounded = keras.quantizers.fake_quant_with_min_max_vars(
             rounded, -high, high, num_bits=8, narrow_range=True, axis=axis
@@ -166,6 +167,6 @@ class FreezeRanges(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Freeze them when it is time."""
         if epoch >= self.epoch:
-            for layer in self.model.layers:
+            for layer in self.model._flatten_layers():
                 if isinstance(layer, Range):
                     layer.rate.assign(0.0)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from compress.errors import CompressError
-from compress.graph import functional, run_chain
+from compress.graph import functional, positional, run_chain
 from compress.kernels import is_depthwise, kernel_of
 from compress.wrapper import Compressed
 
@@ -40,6 +40,7 @@ def rewrapped(model: keras.Model, wrap: Callable[[Any, int], Any]) -> keras.Mode
         return wrap(fresh, times[id(operation)])
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = positional(operation, args, kwargs)
         new = id(operation) not in copies
         if new:
             copies[id(operation)] = copy(operation, args[0])

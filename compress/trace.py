@@ -21,6 +21,7 @@ from compress.graph import (
     functional,
     input_like,
     is_half,
+    positional,
     run_chain,
 )
 from compress.kinds import core
@@ -46,6 +47,7 @@ class _Tracer:
             if isinstance(operation, keras.Model):
                 # A `training=False` here is no loss: Keras itself overrides it when the outer model trains.
                 return self.run(functional(operation), args[0], prefix=f"{prefix}{operation.name}_")
+            args, kwargs = positional(operation, args, kwargs)
             chain = self.copy(operation, prefix)
             if self.simpler and is_long(operation, args):
                 return self.pair_up(chain[-1][0], *args)

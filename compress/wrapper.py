@@ -82,8 +82,8 @@ class Compressed(keras.layers.Layer):
 def weights_of(layer: keras.layers.Layer) -> dict[str, Any]:
     """The variables of a layer by name; where several have one name, by path from the layer down (`forward/kernel`)."""
     count = Counter(variable.name for variable in layer.variables)
-    root = f"{layer.name}/"
+    root = f"/{layer.name}/"
     return {
-        variable.name if count[variable.name] == 1 else variable.path.split(root, 1)[-1]: variable
+        variable.name if count[variable.name] == 1 else f"/{variable.path}".split(root, 1)[-1]: variable
         for variable in layer.variables
     }
