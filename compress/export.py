@@ -22,6 +22,7 @@ from compress.rules import INTEGER, Target
 from compress.stream import STREAM, streaming
 from compress.targets import FORMATS, limits, mismatch
 from compress.trace import float32
+from compress.wrapper import Compressed
 
 Quantize = Literal["int8", "float16", "dynamic", "none"]
 
@@ -113,7 +114,8 @@ def export(
         raise CompressError(f"{path.parent} is no folder, so {path.name} cannot be written there")
     more = dict(signatures or {})
     if stream_steps:
-        more[STREAM] = streaming(strip(model) if is_quantize_aware(model) else model, steps=stream_steps)
+        wrapped = any(isinstance(layer, Compressed) for layer in model._flatten_layers())
+        more[STREAM] = streaming(strip(model) if wrapped else model, steps=stream_steps)
     if MAIN in more:
         raise CompressError(f"signature {MAIN!r} is the model's own; call the other one something else")
     if target in ("microcontroller", "edgetpu") and more:

@@ -82,3 +82,14 @@ def test_a_pruned_model_saves_and_loads_behind_fake_quant(dense, digits, tmp_pat
     np.testing.assert_array_equal(again.predict(x, verbose=0), small.predict(x, verbose=0))
     stripped = {layer.name: layer.share for layer in compress.sparsity(compress.strip(again)).layers}
     assert stripped["head"] == stripped["series"] == 0.5
+
+
+def test_a_pruned_recurrent_model_streams(rng, tmp_path):
+    inputs = keras.Input((6, 3))
+    x = layers.Dense(4, name="steps")(layers.LSTM(5, return_sequences=True)(inputs))
+    model = compress.prune(keras.Model(inputs, layers.LSTM(2)(x)), 0.5)
+    artifact = compress.export(model, tmp_path / "m.tflite", quantize="none", stream_steps=1)
+    series = rng.normal(size=(6, 3)).astype(np.float32)
+    stream = compress.LiteStream(artifact.path)
+    answers = [stream.feed(step[np.newaxis]) for step in series]
+    np.testing.assert_allclose(answers[-1].ravel(), model.predict(series[np.newaxis], verbose=0).ravel(), atol=1e-5)
