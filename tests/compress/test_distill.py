@@ -72,6 +72,14 @@ REFUSED = {
         "'teacher' has no layer 'feature'",
     ),
     "features": (lambda a, b: compress.distill(a, b, features={"hidden": "features"}), r"12\), 'features' of the stud"),
+    "softmax behind a wrapper": (
+        lambda a, b: compress.distill(a, compress.prune(net(4, "soft", "softmax"), 0.5)),
+        "'soft' ends in a softmax",
+    ),
+    "features with masks": (
+        lambda a, b: compress.distill(a, compress.prune(b, 0.5), features={"features": "features"}),
+        "twice a step",
+    ),
     "number": (lambda a, b: compress.distill(a, b, labels=2), "labels=2 from 0 to 1"),
 }
 

@@ -103,3 +103,10 @@ def test_ranges_stand_still_from_an_epoch_on(rng, tmp_path):
     model.fit(x, y, epochs=4, batch_size=8, verbose=0, callbacks=[FreezeRanges(2), seen])
     top = x.max()
     np.testing.assert_allclose(highs, [1 + (top - 1) / 2, 1 + 3 * (top - 1) / 4, highs[1], highs[1]], rtol=1e-5)
+
+
+def test_four_bits_have_gradients_outside_training_too(rng):
+    kernel = tf.Variable(rng.normal(size=(8, 4)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(FakeQuantWeights(4)({"kernel": tf.convert_to_tensor(kernel)}, training=False)["kernel"])
+    assert np.mean(np.asarray(tape.gradient(loss, kernel)) == 1) > 0.8

@@ -65,3 +65,13 @@ def test_each_gate_has_a_step_of_its_own(rng):
     np.testing.assert_allclose(
         np.array(wrapper.seen()["kernel"]).reshape(4, 4, 6), np.rint(kernel / step) * step, atol=1e-6
     )
+
+
+def test_a_layer_whose_state_is_given_is_left_as_it_is(rng):
+    inputs, state = keras.Input((12, 4)), keras.Input((6,), name="state")
+    x = layers.LSTM(6, name="recurrent")(inputs, initial_state=[state, state])
+    model = keras.Model([inputs, state], layers.Dense(3)(x))
+    batch = [series(rng), rng.normal(size=(32, 6)).astype(np.float32)]
+    small = compress.quantize_aware(model, calibration=[batch])
+    expected = model.predict(batch, verbose=0)
+    assert np.abs(small.predict(batch, verbose=0) - expected).max() < 0.05 * np.ptp(expected)
