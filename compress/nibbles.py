@@ -8,11 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from compress import flatbuffer
 
 _LARGEST = 7
-_KERNELS = (
-    schema.BuiltinOperator.CONV_2D,
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
-    schema.BuiltinOperator.FULLY_CONNECTED,
-)
+_KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def packed(content: bytes) -> bytes:
@@ -30,7 +26,7 @@ def packed(content: bytes) -> bytes:
                 if index < 0:
                     continue
                 tensor = graph.tensors[index]
-                if place == 1 and model.operatorCodes[operator.opcodeIndex].builtinCode in _KERNELS:
+                if place == 1 and flatbuffer.name_of(model, operator) in _KERNELS:
                     places.setdefault(tensor.buffer, []).append(tensor)
                 else:
                     others.add(tensor.buffer)

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 
 from compress.graph import Node, float32_layers, rebuild, taken
-from compress.quantize import quantize_aware, strip
+from compress.quantize import quantize_aware
 from compress.ranges import FakeQuantWeights, Range
+from compress.strip import strip
 from compress.trace import trace
 from compress.wrapper import Compressed, weights_of
 

@@ -1,12 +1,11 @@
 """Quantization-aware training: rewrite a model so that it trains with the rounding that the int8 file will have."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 import keras
-import numpy as np
 
 from compress.calibrate import Method, measure_ranges
 from compress.errors import CompressError
@@ -16,7 +15,7 @@ from compress.kinds import core, kind, quantized_weights, recurrent_weights
 from compress.plan import Plan, make_plan
 from compress.ranges import FakeQuantWeights, Range
 from compress.trace import trace
-from compress.wrapper import Compressed, weights_of
+from compress.wrapper import Compressed
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,6 @@ def _is_float(node: Node) -> bool:
 def is_quantize_aware(model: keras.Model) -> bool:
     """Whether `quantize_aware` made this model."""
     return any(isinstance(layer, Range) for layer in model._flatten_layers())
-
-
-def has_gates(layer: Any) -> bool:
-    """Whether it is a recurrent layer."""
-    return bool(recurrent_weights(layer))
-
-
-def has_recurrent(model: keras.Model) -> bool:
-    """Whether a quantization-aware model has recurrent layers, inside which no range is trained."""
-    return any(isinstance(layer, Compressed) and has_gates(layer.layer) for layer in model._flatten_layers())
 
 
 @float32_layers()
@@ -160,7 +149,6 @@ def _assemble(graph: Graph, plan: Plan, ranges: dict[int, Range], widths: Mappin
 def _replacement(node: Node, norm: Any, widths: Mapping[str, int]) -> Chain:
     """The layers, with the weights to set once they are built, that stand for a call in the new model."""
     layer, role = node.operation, kind(node.operation)
-    bits = next((width for pattern, width in widths.items() if fnmatchcase(layer.name, pattern)), 8)
     if role == "norm":
         return _scale_and_offset(node)
     weights = list(getattr(layer, "get_weights", list)())
@@ -170,7 +158,8 @@ def _replacement(node: Node, norm: Any, widths: Mapping[str, int]) -> Chain:
     copy = copy_operation(layer)
     copy.build(node.inputs[0].shape)
     copy.set_weights(weights)
-    bits = 8 if role == "table" or recurrent_weights(core(layer)) else bits
+    free = role == "weights" and not recurrent_weights(core(layer))
+    bits = next((width for pattern, width in widths.items() if free and fnmatchcase(layer.name, pattern)), 8)
     return [(_wrapped(core(copy), norm, bits, getattr(copy, "transforms", [])), [])]
 
 
@@ -210,52 +199,3 @@ def _scale_and_offset(node: Node) -> Chain:
     image = keras.layers.Reshape((1, -1, shape[-1]), name=f"{norm.name}_as_image")
     back = keras.layers.Reshape((*(-1 if size is None else size for size in shape[1:-1]), shape[-1]))
     return [(image, []), (wrapper, []), (back, [])]
-
-
-@float32_layers()
-def strip(model: keras.Model) -> keras.Model:
-    """Back to a plain Keras model, of the weights as `model` sees them.
-
-    Batch normalisation is folded into biases; no fake-quant is left on activations and no class of ours inside.
-
-    Args:
-        model: made by `quantize_aware`, trained or not; it is not changed.
-
-    Raises:
-        CompressError: the model has no graph.
-    """
-    return _plain(model, lambda operation: True)
-
-
-@float32_layers()
-def with_float_loops(model: keras.Model) -> keras.Model:
-    """A quantization-aware model whose recurrent layers are plain: the converter takes no fake-quant inside a loop."""
-    return _plain(model, lambda operation: isinstance(operation, Compressed) and has_gates(operation.layer))
-
-
-def _plain(model: keras.Model, choose: Callable[[Any], bool]) -> keras.Model:
-    """A copy without the ranges and wrappers that are chosen."""
-    built: dict[int, Chain] = {}
-
-    def call(node: Node, args: tuple, kwargs: dict[str, Any]) -> Any:
-        chosen = choose(node.operation)
-        if chosen and isinstance(node.operation, Range):
-            return args[0]
-        if id(node.operation) not in built:
-            built[id(node.operation)] = [_stripped(node.operation, chosen)]
-        return run_chain(built[id(node.operation)], args, kwargs)
-
-    return rebuild(trace(model, simpler=False), call)
-
-
-def _stripped(operation: Any, chosen: bool) -> tuple[Any, list[np.ndarray]]:
-    if not (chosen and isinstance(operation, Compressed)):
-        return copy_operation(operation), list(getattr(operation, "get_weights", list)())
-    seen = {name: keras.ops.convert_to_numpy(value) for name, value in operation.seen().items()}
-    config = {**operation.layer.get_config(), "name": operation.name, "trainable": True}
-    real = set(map(id, operation.layer.weights))  # the state of a dropout's random numbers is none
-    names = [key for key, variable in weights_of(operation.layer).items() if id(variable) in real]
-    if "bias" in seen and "bias" not in names:
-        config["use_bias"] = True
-        names.append("bias")
-    return type(operation.layer).from_config(config), [seen[name] for name in names]

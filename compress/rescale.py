@@ -44,8 +44,10 @@ def unbound(content: bytes) -> bytes:
 def mend(content: bytes) -> bytes:
     """The file with each int8 LSTM's output on its own scale, brought to the wanted one by a QUANTIZE operator.
 
-    Masks are told from integers.
+    Masks are told from integers. A file with neither is given back as it is.
     """
+    if not {"UNIDIRECTIONAL_SEQUENCE_LSTM", "NOT_EQUAL"} & flatbuffer.operators(content):
+        return content
     model = flatbuffer.unpack(content, origin="the converted file")
     flatbuffer.inline(model, content)
     graph = model.subgraphs[0]

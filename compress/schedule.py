@@ -38,7 +38,7 @@ class _Steps:
 
     def get_config(self) -> dict[str, Any]:
         """The fields."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]  # each schedule is a dataclass
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

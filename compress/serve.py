@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from compress.expand import over_last
+from compress.formulas import standardized
 from compress.graph import functional
 from compress.recurrent import Forms, is_recurrent, recur
 
@@ -58,10 +59,8 @@ def _stand_in(operation: Any, forms: Forms) -> Callable[..., Any] | None:
 
 
 def _normalized(layer: keras.layers.LayerNormalization, x: Any, mask: Any = None) -> Any:
-    """Layer normalisation; Keras's formula needs a NEG, of which LiteRT has no integer form."""
-    centred = x - keras.ops.mean(x, axis=-1, keepdims=True)
-    variance = keras.ops.mean(centred * centred, axis=-1, keepdims=True)
-    y = centred * keras.ops.rsqrt(variance + layer.epsilon)
+    """Layer normalisation, in operators that LiteRT has an integer form of."""
+    y = standardized(x, layer.epsilon)
     y = y if layer.gamma is None else y * layer.gamma
     y = y if layer.beta is None else y + layer.beta
     mask = getattr(x, "_keras_mask", None) if mask is None else mask

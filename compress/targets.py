@@ -120,14 +120,11 @@ def limits(content: bytes, model: keras.Model, target: Target) -> list[Finding]:
 def _operators(content: bytes) -> Iterator[tuple[str, Any, list[Any], Any, list[Any]]]:
     """Of all graphs, loops too: an operator's name, itself, its inputs, its first output, the data of its inputs."""
     model = flatbuffer.unpack(content, origin="the file")
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     for graph in model.subgraphs:
         for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex]
-            name = names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
             inputs = [graph.tensors[index] for index in operator.inputs if index >= 0]
             constants = [model.buffers[each.buffer].data for each in inputs]
-            yield name, operator, inputs, graph.tensors[operator.outputs[0]], constants
+            yield flatbuffer.name_of(model, operator), operator, inputs, graph.tensors[operator.outputs[0]], constants
 
 
 def _problem(
