@@ -6,7 +6,6 @@ import pytest
 
 import compress
 from compress import flatbuffer, tfmot
-from compress.lite import LiteModel
 from compress.ranges import Range
 
 layers = keras.layers
@@ -37,17 +36,15 @@ def test_a_convolution_with_a_relu_of_its_own_has_rounded_weights(rng):
     x = rng.normal(size=(8, 4, 4, 64)).astype(np.float32)
     for fused in (True, False):
         model = conv_net(fused=fused)
-        twin = tfmot.quantize_aware(model)
-        twin(x, training=True)
-        # Fused, TFMOT has ranges for the weights; with a layer of ReLU, it has none.
-        assert len(weight_ranges(twin, "conv")) == fused
-        ours = compress.quantize_aware(model, calibration=[x])
-        assert "conv" in compress.report(ours).quantized
-        seen = np.asarray(ours.get_layer("conv").seen()["kernel"])
-        assert values_in_a_channel(seen) <= 255 < values_in_a_channel(model.get_layer("conv").get_weights()[0])
+        # Fused, TFMOT has a range for the weights; with a ReLU that is a layer, it has none.
+        assert len(weight_ranges(tfmot.quantize_aware(model), "conv")) == fused
+    ours = compress.quantize_aware(model, calibration=[x])
+    assert "conv" in compress.report(ours).quantized
+    seen = np.asarray(ours.get_layer("conv").seen()["kernel"])
+    assert values_in_a_channel(seen) <= 255 < values_in_a_channel(model.get_layer("conv").get_weights()[0])
 
 
-@pytest.mark.parametrize("normed", [False, True])
+@pytest.mark.parametrize("normed", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_depthwise_has_all_its_integers_in_every_channel(normed, rng, tmp_path):
     inputs = keras.Input((6, 6, 4))
     x = layers.DepthwiseConv2D(3, use_bias=not normed, name="depthwise")(inputs)
@@ -87,23 +84,26 @@ def depthwise_kernel(path):
 def test_ranges_of_activations_start_where_the_data_is(rng):
     x = rng.uniform(0, 1, size=(32, 5)).astype(np.float32)
     inputs = keras.Input((5,))
-    model = keras.Model(inputs, layers.Dense(3)(inputs))
+    model = keras.Model(
+        inputs, layers.Dense(3, kernel_initializer=keras.initializers.Constant(0.2), name="mean")(inputs)
+    )
+    answers = model.predict(x, verbose=0)
+
     twin = tfmot.quantize_aware(model)
-    (entry,) = [layer for layer in twin.layers if layer.name.startswith("quantize_layer")]
-    (high,) = [each for each in entry.weights if each.name.endswith("_max:0")]
-    assert float(high) == 6
+    ends = [each for each in wrapper(twin, "mean").weights if "post_activation" in each.name]
+    assert [float(end) for end in ends] == [-6, 6]
     for _ in range(300):
         twin(x, training=True)
-    assert float(high) > 4.5  # still, of data that ends at 1
+    assert float(ends[1]) > 4.5  # still, of answers that end below 1
+
     ours = compress.quantize_aware(model, calibration=[x])
-    first = next(layer for layer in ours.layers if isinstance(layer, Range))
-    assert float(first.high) == pytest.approx(x.max())
+    last = [layer for layer in ours.layers if isinstance(layer, Range)][-1]
+    assert float(last.high) == pytest.approx(answers.max(), rel=0.02)
     for _ in range(10):
         ours(x, training=True)
-    assert float(first.high) == pytest.approx(x.max())
-    # What it costs: the error of rounding the data itself.
-    theirs = np.abs(np.asarray(entry(x, training=False)) - x).mean()
-    assert theirs > 4 * np.abs(np.asarray(first(x)) - x).mean()
+    assert float(last.high) == pytest.approx(answers.max(), rel=0.02)
+    errors = [np.abs(np.asarray(each(x, training=False)) - answers).mean() for each in (twin, ours)]
+    assert errors[0] > 4 * errors[1]  # what it costs
 
 
 def test_batch_normalisation_is_folded_while_it_trains(rng):
@@ -137,16 +137,18 @@ def nested(kit):
     return kit.Model(inputs, kit.layers.Dense(3, name="outer")(inner(inputs)))
 
 
-def test_nested_models_are_taken(rng, tmp_path):
+def test_nested_models_are_taken(rng):
     import tensorflow_model_optimization as theirs
     import tf_keras
 
     with pytest.raises(ValueError, match="inside another"):
         theirs.quantization.keras.quantize_model(nested(tf_keras))
     x = rng.normal(size=(16, 5)).astype(np.float32)
-    ours = compress.quantize_aware(nested(keras), calibration=[x])
+    model = nested(keras)
+    ours = compress.quantize_aware(model, calibration=[x])
     assert {name.split("_")[-1] for name in compress.report(ours).quantized} == {"inner", "outer"}
-    assert compress.export(ours, tmp_path / "m.tflite").float_tensors == ()
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(ours.predict(x, verbose=0), expected, atol=0.03 * np.ptp(expected))
 
 
 def with_a_layer_of_its_own(kit):
@@ -162,20 +164,19 @@ def with_a_layer_of_its_own(kit):
     return kit.Model(inputs, kit.layers.Dense(3, name="last")(Own(name="own")(x)))
 
 
-def test_a_layer_that_nobody_knows_stays_float_and_is_named(rng, tmp_path):
+def test_a_layer_that_nobody_knows_stays_float_and_is_named(rng):
     import tensorflow_model_optimization as theirs
     import tf_keras
 
     twin = with_a_layer_of_its_own(tf_keras)
     scope = theirs.quantization.keras.quantize_scope({"Own": type(twin.get_layer("own"))})
-    with scope, pytest.raises(RuntimeError, match="Layer own:.*is not supported"):
+    with scope, pytest.raises(RuntimeError, match=r"Layer own:.*is not supported"):
         theirs.quantization.keras.quantize_model(twin)
     x = rng.normal(size=(16, 5)).astype(np.float32)
-    ours = compress.quantize_aware(with_a_layer_of_its_own(keras), calibration=[x])
+    model = with_a_layer_of_its_own(keras)
+    ours = compress.quantize_aware(model, calibration=[x])
     report = compress.report(ours)
     assert set(report.quantized) == {"first", "last"}
     assert [name for name, _ in report.float_layers] == ["own"]
-    compress.export(ours, tmp_path / "m.tflite")
-    step = LiteModel(tmp_path / "m.tflite").output.scale
-    found = LiteModel(tmp_path / "m.tflite").predict(x)
-    np.testing.assert_allclose(found, ours.predict(x, verbose=0), atol=2 * step)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(ours.predict(x, verbose=0), expected, atol=0.03 * np.ptp(expected))
