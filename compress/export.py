@@ -74,8 +74,8 @@ def export(
 
     A model from `quantize_aware` becomes full int8, input and output too, from its trained ranges; it needs no
     calibration and ignores one, but for recurrent layers: with one, they are integer too, from the trained weights and
-    the ranges of the calibration; without, they stay loops in float. So does the tf_keras model that TFMOT made
-    (`quantize_aware(engine="tfmot")`). Any other model is quantized after training.
+    the ranges of the calibration; without, they stay loops in float. The tf_keras model of TFMOT
+    (`quantize_aware(engine="tfmot")`) becomes full int8 likewise. Any other model is quantized after training.
     Layers without an integer form stay float islands, named in the result's `float_tensors`: nothing is refused for
     them.
 

@@ -8,6 +8,11 @@ from compress import tfmot
 from compress.ranges import Range
 
 
+@pytest.fixture(autouse=True)
+def same_weights():
+    keras.utils.set_random_seed(0)
+
+
 def small():
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(8, 3, use_bias=False)(inputs)
