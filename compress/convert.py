@@ -13,7 +13,7 @@ import numpy as np
 from compress import flatbuffer
 from compress.errors import CompressError
 from compress.lookup import look_up
-from compress.nibbles import packed
+from compress.nibbles import has_nibbles, packed
 from compress.recurrent import LSTM, Forms
 from compress.rescale import mend, unbound
 from compress.serve import answer
@@ -42,7 +42,8 @@ def quantization_aware(model: keras.Model) -> bytes:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = converter.inference_output_type = tf.int8
 
-    return packed(mend(_convert(model, settings, Forms(fuse=False))))
+    content = mend(_convert(model, settings, Forms(fuse=False)))
+    return packed(content) if has_nibbles(model) else content
 
 
 def post_training(model: keras.Model, *, examples: list[Example], integer_only: bool = False) -> bytes:
@@ -157,21 +158,27 @@ def _converter_post_training(model: keras.Model, examples: list[Example], forms:
 
 
 def _convert(model: keras.Model, settings: Any, forms: Forms = _FORMS) -> bytes:
-    """Convert through a SavedModel: it freezes the variables and keeps the signature."""
+    """Convert through a SavedModel: it freezes the variables and keeps the signature.
+
+    Not one of Keras's ExportArchive, which holds the function three times; nor the converter's own, whose notes of
+    source lines hide the names of layers from its errors. `TFLiteConverter.from_saved_model` makes this very converter,
+    but reads the SavedModel once more for it.
+    """
     if keras.backend.backend() != "tensorflow":
         raise CompressError(
             f"Keras runs on {keras.backend.backend()}; export needs TensorFlow: save the model, set "
             "KERAS_BACKEND=tensorflow, load and export it there"
         )
     import tensorflow as tf
+    from tensorflow.lite.python.lite import TFLiteSavedModelConverterV2
 
-    specs = [_spec(model, tensor) for tensor in model.inputs]
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint(SIGNATURE, lambda *inputs: answer(model, list(inputs), forms), input_signature=specs)
+    function = tf.function(lambda *inputs: answer(model, list(inputs), forms), autograph=False)
+    concrete = function.get_concrete_function(*(_spec(model, tensor) for tensor in model.inputs))
+    holder = tf.Module()
+    holder.held = list(concrete.graph.variables)
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+        tf.saved_model.save(holder, folder, signatures={SIGNATURE: concrete})
+        converter = TFLiteSavedModelConverterV2(folder, {tf.saved_model.SERVING}, [SIGNATURE], holder)
         settings(converter)
         try:
             return unbound(bytes(converter.convert()))
@@ -180,13 +187,15 @@ def _convert(model: keras.Model, settings: Any, forms: Forms = _FORMS) -> bytes:
             raise CompressError(f"the LiteRT converter cannot take model {model.name!r}: {reason}") from error
 
 
-def _spec(model: keras.Model, tensor: keras.KerasTensor) -> keras.InputSpec:
+def _spec(model: keras.Model, tensor: keras.KerasTensor) -> Any:
+    import tensorflow as tf
+
     if None in tensor.shape[1:]:
         raise CompressError(
             f"model {model.name!r} takes {tensor.name} of shape {tuple(tensor.shape)}; a file needs fixed sizes: "
             "build the model with them"
         )
-    return keras.InputSpec(shape=(1, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name)
+    return tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=tensor.name)
 
 
 @contextlib.contextmanager
