@@ -21,7 +21,7 @@ from ai_edge_quantizer import quantizer, recipe_manager
 
 import compress
 import zoo
-from compress import convert
+from compress import convert, forms
 from compress.export import describe
 from recipes.engine import Data, data
 
@@ -81,7 +81,7 @@ def wider(model: keras.Model, tokens: np.ndarray) -> Iterator[tuple[str, bytes]]
             manager.add_static_config(names, everything, activation_num_bits=bits, weight_num_bits=8)
         if ranges is None:
             examples = [{model.inputs[0].name: row[np.newaxis]} for row in tokens]
-            ranges = convert._extremes(content, examples, manager)
+            ranges = forms.extremes(content, examples, manager)
         made = quantizer.Quantizer(bytearray(content), manager.get_quantization_recipe())
         yield name, bytes(made.quantize(ranges, enable_progress_report=False).quantized_model)
 
