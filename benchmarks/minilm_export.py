@@ -72,7 +72,7 @@ def measure(name: str, path: Path, texts: np.ndarray, wanted: np.ndarray) -> Non
 
 
 def wider(model: keras.Model, tokens: np.ndarray) -> Iterator[tuple[str, bytes]]:
-    """Files with activations of 16 bits, throughout and where they are wide, which `compress.export` does not offer."""
+    """Files with activations of 16 bits, throughout (as `int16x8` has them) and where they are wide."""
     content, everything = convert.to_float(model), quantizer.qtyping.TFLOperationName.ALL_SUPPORTED
     ranges: Any = None
     for name, parts in (("16 bits", [(".*", 16)]), ("8 bits, 16 where wide", [(".*", 8), (WIDE, 16)])):

@@ -71,9 +71,9 @@ def chosen(model: keras.Model, content: bytes, forms: Mapping[str, Quantize]) ->
         raise CompressError(f"layer {lost[0]!r} is not found in the file by name, so quantize= cannot speak of it")
     graph = file.subgraphs[0]
     starts = [places[id(tensor._keras_history.operation)] for tensor in model.inputs]
-    for tensors, layers in ((graph.inputs, starts), (graph.outputs, ends)):
+    for tensors, makers in ((graph.inputs, starts), (graph.outputs, ends)):
         scope = ";".join(graph.tensors[index].name.decode(errors="replace") for index in tensors) + ";"
-        agreed = {wanted[index] for index in layers}
+        agreed = {wanted[index] for index in makers}
         found.setdefault(scope, agreed.pop() if len(agreed) == 1 else "none")
     return {scope: form for scope, form in found.items() if form != "none"}
 

@@ -83,14 +83,15 @@ def export(
         model: a built Keras model with fixed input sizes (the batch aside).
         path: the file to write.
         quantize: `int8`: weights and activations, input and output. `int16x8`: the same with activations of 16 bits,
-            for what int8 is too coarse for; LiteRT's kernels for it are slow on a CPU. `float16`: weights stored in half
-            precision. `dynamic`: int8 weights, activations rounded to int8 as they come; `dynamic4`: weights of 4 bits.
-            `weights8`, `weights4`: weights alone, what is computed stays float. `none`: float32. Where there is no
-            kernel of 4 bits (depthwise and transposed convolutions) weights have 8.
-            Or a form for each name pattern of layers, of which the first that matches counts, and `none` where none does
-            (`{"head": "none", "*": "int8"}`), after training and for `target="cpu"`. Within a nested model both
-            `conv` and `backbone/conv` are a layer's name; what the file takes and gives has the form of the layers that
-            take and give it. Recurrent layers are loops, of int8 weights where the form is `int8` or `int16x8`.
+            for what int8 is too coarse for; LiteRT's kernels for it are slow on a CPU. `float16`: weights stored in
+            half precision. `dynamic`: int8 weights, activations rounded to int8 as they come; `dynamic4`: weights of 4
+            bits. `weights8`, `weights4`: weights alone, what is computed stays float. `none`: float32. Where there is
+            no kernel of 4 bits (depthwise and transposed convolutions) weights have 8.
+            Or a form for each name pattern of layers, of which the first that matches counts, and `none` where none
+            does (`{"head": "none", "*": "int8"}`), after training and for `target="cpu"`. Within a nested model both
+            `conv` and `backbone/conv` are a layer's name. What is computed with a kernel (batch normalisation, ReLU)
+            has the form of its layer; what the file takes and gives, that of the layers that take and give it.
+            Recurrent layers are loops, of int8 weights where their form is `int8` or `int16x8`.
         calibration: for `int8` and `int16x8` after training: batches of inputs, `(batch, …)` floats, some hundred
             examples in all.
         metadata: labels and normalisation to write into the file.
@@ -123,8 +124,8 @@ def export(
         raise CompressError("; ".join(problem))
     if not isinstance(quantize, str) and (target != "cpu" or signatures or stream_steps):
         raise CompressError(
-            "a form for each layer is for one model a file and target='cpu'; give one form, or leave out signatures= and "
-            "stream_steps="
+            "a form for each layer is for one model a file and target='cpu'; give one form, or leave out signatures= "
+            "and stream_steps="
         )
     path = Path(path)
     if not path.parent.is_dir():

