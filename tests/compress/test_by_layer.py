@@ -45,20 +45,24 @@ def net():
     return keras.Model(inputs, layers.ReLU(name="positive")(x))
 
 
+FORMS = [
+    ({"conv_1": "int8"}, [FLOAT, INT8, FLOAT, FLOAT, FLOAT]),
+    ({"head": "none", "*": "int8"}, [INT8, INT8, INT8, INT8, FLOAT]),
+    ({"conv": "int16x8", "conv_*": "weights4", "head": "float16"}, [INT16, INT4, INT16, INT4, HALF]),
+]
+MORE = [
+    ({"conv_1_1": "int8"}, [FLOAT, FLOAT, FLOAT, INT8, FLOAT]),
+    ({"conv": "int8"}, [INT8, FLOAT, INT8, FLOAT, FLOAT]),
+    ({"backbone/*": "int8"}, [FLOAT, FLOAT, INT8, FLOAT, FLOAT]),
+    ({"head": "weights4"}, [FLOAT, FLOAT, FLOAT, FLOAT, INT4]),
+    ({"conv_1": "int16x8", "*": "int8"}, [INT8, INT16, INT8, INT8, INT8]),
+    ({"relu": "int8"}, [FLOAT] * 5),  # the convolution before computes it, and decides
+]
+
+
 @pytest.mark.parametrize(
-    ("quantize", "expected"),
-    [
-        ({"conv_1": "int8"}, [FLOAT, INT8, FLOAT, FLOAT, FLOAT]),
-        pytest.param(*({"conv_1_1": "int8"}, [FLOAT, FLOAT, FLOAT, INT8, FLOAT]), marks=pytest.mark.slow),
-        pytest.param(*({"conv": "int8"}, [INT8, FLOAT, INT8, FLOAT, FLOAT]), marks=pytest.mark.slow),
-        pytest.param(*({"backbone/*": "int8"}, [FLOAT, FLOAT, INT8, FLOAT, FLOAT]), marks=pytest.mark.slow),
-        pytest.param(*({"head": "weights4"}, [FLOAT, FLOAT, FLOAT, FLOAT, INT4]), marks=pytest.mark.slow),
-        ({"head": "none", "*": "int8"}, [INT8, INT8, INT8, INT8, FLOAT]),
-        ({"conv": "int16x8", "conv_*": "weights4", "head": "float16"}, [INT16, INT4, INT16, INT4, HALF]),
-        pytest.param(*({"conv_1": "int16x8", "*": "int8"}, [INT8, INT16, INT8, INT8, INT8]), marks=pytest.mark.slow),
-        pytest.param(*({"relu": "int8"}, [FLOAT] * 5), marks=pytest.mark.slow),  # computed by the convolution before, which decides
-    ],
-)  # fmt: skip
+    ("quantize", "expected"), [*FORMS, *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE)]
+)
 def test_each_layer_has_its_form(net, quantize, expected, rng, tmp_path):
     x = rng.normal(size=(32, 8, 8, 4)).astype(np.float32)
     artifact = compress.export(net, tmp_path / "m.tflite", quantize=quantize, calibration=[x])
