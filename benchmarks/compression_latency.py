@@ -1,8 +1,8 @@
 """What each technique does to the time of an answer: `python benchmarks/compression_latency.py [--rounds 31]`.
 
 The net of `compression.py`, with the same shares of zeros, untrained, for time does not ask what the weights are. The
-files run in turns, the order turned round by round, on one thread; the time is the processor's, the ratio is to the first
-file of the table in the same round, the median of the rounds with the quartiles.
+files run in turns, the order turned round by round, on one thread; the time is the processor's, the ratio is to the
+first file of the table in the same round, the median of the rounds with the quartiles.
 """
 
 import tempfile
