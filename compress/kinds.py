@@ -24,7 +24,7 @@ _OWN = {
 }  # fmt: skip
 _SAME = {
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "Identity",
-    "Flatten", "Reshape", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D",
+    "StochasticDepth", "Flatten", "Reshape", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D",
     "MaxPooling1D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
     "Masking", "MaxPool", "Max", "Min", "StopGradient", "BroadcastTo", "Transpose", "Squeeze", "ExpandDims", "GetItem",
 }  # fmt: skip
@@ -55,6 +55,10 @@ def kind(operation: Any) -> Kind:
         return "float"
     if name == "Embedding":
         return "table"
+    if name == "ReversibleEmbedding":
+        return "float" if operation.logit_soft_cap or operation.mask_zero else "table"
+    if name == "Dot":
+        return "float" if operation.normalize else "own"
     if recurrent_weights(operation):
         return "weights"
     if name in _SAME:  # before the layout: padding channels_first is padding all the same
@@ -96,7 +100,9 @@ def quantized_weights(layer: Any) -> tuple[str, ...]:
         return tuple(layer.int8_weights)
     if found := recurrent_weights(layer):
         return tuple(found)
-    return ("embeddings",) if isinstance(layer, keras.layers.Embedding) else ("kernel",)
+    if isinstance(layer, keras.layers.Embedding):
+        return ("embeddings",) if getattr(layer, "tie_weights", True) else ("embeddings", "reverse_embeddings")
+    return ("kernel",)
 
 
 _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from compress.graph import Graph, Node
-from compress.kinds import core, fixed_range, fuses, kind
+from compress.kinds import Kind, core, fixed_range, fuses, kind
 
 Ends = tuple[float, float]
 
@@ -42,7 +42,7 @@ def make_plan(graph: Graph) -> Plan:
     ranges: list[tuple[keras.KerasTensor, Ends | None]]
     ranges = [(tensor, None) for tensor in keras.tree.flatten(graph.inputs) if _is_float(tensor)]
     for node in graph.nodes:
-        role = kind(node.operation)
+        role = _role(node)
         for tensor in node.outputs:
             names[id(tensor)] = _unused(node.operation.name, taken)
             if role in ("same", "round", "table") or not _is_float(tensor):
@@ -91,13 +91,19 @@ def _deferred(node: Node, readers: list[Node | None], folds: dict[int, keras.lay
     """
     if len(readers) != 1 or readers[0] is None:
         return False
-    reader, role = readers[0].operation, kind(node.operation)
+    reader, role = readers[0].operation, _role(node)
     if folds.get(id(node.operation)) is reader:
         return True
     name = type(node.operation).__name__
     if (role in ("weights", "norm") or name in ("Add", "Subtract", "Multiply")) and fuses(reader):
         return True
     return role in ("weights", "norm", "own") and type(reader).__name__ == "Concatenate" and name != "Concatenate"
+
+
+def _role(node: Node) -> Kind:
+    """As `kind`; a table of embeddings that is called in reverse gives products, no rows."""
+    role, reverse = kind(node.operation), (*node.args[1:], node.kwargs.get("reverse"))[0]
+    return "weights" if role == "table" and reverse else role
 
 
 def _is_float(tensor: keras.KerasTensor) -> bool:
