@@ -8,7 +8,8 @@ from compress.wrapper import Compressed, weights_of
 
 Kind = Literal["weights", "table", "norm", "own", "same", "round", "fixed", "float"]
 """`weights`: its kernel gets a fake-quant, its output a range. `table`: its weights get a fake-quant, and its output,
-rows of them, lies on their steps. `norm`: batch normalisation. `own`: its output gets a range. `same`: LiteRT asks for
+rows of them, lies on their steps; looked up several times, each has a range as well. `norm`: batch normalisation.
+`own`: its output gets a range. `same`: LiteRT asks for
 one scale on input and output, so it shares its input's range. `round`: the same, but it computes new values that fall
 between steps. `fixed`: LiteRT prescribes the output range. `float`: not known to have an integer form."""
 

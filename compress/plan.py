@@ -39,14 +39,17 @@ def make_plan(graph: Graph) -> Plan:
     folds = _folds(graph, readers)
     names = {id(tensor): tensor.name for tensor in keras.tree.flatten(graph.inputs)}
     taken = set(names.values())
+    looked_up = Counter(id(node.operation) for node in graph.nodes if _role(node) == "table")
     ranges: list[tuple[keras.KerasTensor, Ends | None]]
     ranges = [(tensor, None) for tensor in keras.tree.flatten(graph.inputs) if _is_float(tensor)]
     for node in graph.nodes:
         role = _role(node)
         for tensor in node.outputs:
             names[id(tensor)] = _unused(node.operation.name, taken)
-            if role in ("same", "round", "table") or not _is_float(tensor):
+            if role in ("same", "round") or not _is_float(tensor):
                 continue
+            if role == "table" and looked_up[id(node.operation)] == 1:
+                continue  # of one that is looked up twice the converter makes floats, unless each time has a range
             if role == "fixed" and None in readers[id(tensor)]:
                 continue  # the runtime fixes a softmax output itself; rounding it here would cut the loss's gradient
             if not _deferred(node, readers.get(id(tensor), []), folds):

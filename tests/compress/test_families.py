@@ -36,13 +36,15 @@ def image(digits, *size):
 
 
 def pixels(digits, *size):
-    """For each bright pixel the digit's class, for the others another."""
-    x, y, test_x, test_y = image(digits, *size)
+    """Of each pixel, whether it is dark, bright beside a dark one, or bright among bright ones."""
+    x, _, test_x, _ = image(digits, *size)
 
-    def marked(images, classes):
-        return np.where(images[..., 0] > 0.47, classes[:, np.newaxis, np.newaxis], 10)
+    def marked(images):
+        bright = np.pad(images[..., 0] > 0.47, ((0, 0), (4, 4), (4, 4)))
+        among = bright[:, :-8, 4:-4] & bright[:, 8:, 4:-4] & bright[:, 4:-4, :-8] & bright[:, 4:-4, 8:]
+        return bright[:, 4:-4, 4:-4].astype(int) * (1 + among)
 
-    return x, marked(x, y), test_x, marked(test_x, test_y)
+    return x, marked(x), test_x, marked(test_x)
 
 
 def series(digits, steps):
@@ -133,7 +135,7 @@ CASES = {
     "mlperf_ds_cnn": Case(image, (49, 10, 1)),
     "mobilenet_v1_025": Case(image, (32, 32, 3)),
     "mobilenet_v2_035": Case(image, (32, 32, 3)),
-    "mobilenet_v3_small": Case(image, (32, 32, 3)),
+    "mobilenet_v3_small": Case(image, (64, 64, 3)),
     "resnet20v2": Case(image, (16, 16, 3), {"width": 8}),
     "resnet8": Case(image, (16, 16, 3)),
     "resnet_1d": Case(series, (12,), {"mask": True, "width": 0.25}, 8),
@@ -173,3 +175,38 @@ def test_trains_for_a_file_of_integers(name, digits, learnt, to_integers):
     assert outcome.accuracy > 0.9
     assert outcome.agreement >= 0.99
     assert outcome.float_agreement >= 0.97
+
+
+def test_an_autoencoder_finds_the_same_outliers(digits, tmp_path):
+    """It has no classes; compared is which of the held-out digits it cannot give back, having learnt zeros only."""
+    x, y, test_x, test_y = (values.reshape(len(values), -1) for values in digits)
+    usual, outlier = x[y[:, 0] == 0], test_y[:, 0] != 0
+    keras.utils.set_random_seed(0)
+    spec = dataclasses.replace(zoo.spec("mlperf_autoencoder"), width=32, depth=1)
+    model = zoo.build(spec, input_shape=(64,))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9
+    model.compile(keras.optimizers.Adam(3e-3), "mse")
+    model.fit(usual, usual, batch_size=16, epochs=60, verbose=0)
+    small = compress.quantize_aware(model, calibration=[usual])
+    small.compile(keras.optimizers.Adam(1e-4), "mse")
+    small.fit(usual, usual, batch_size=16, epochs=2, verbose=0)
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.float_tensors == () and artifact.input.dtype == artifact.output.dtype == "int8"
+
+    def error(values, answers):
+        return np.mean((values - answers) ** 2, axis=1)
+
+    bound = 2 * np.quantile(error(usual, model.predict(usual, verbose=0)), 0.95)
+    exact, rounded = (error(test_x, each.predict(test_x, verbose=0)) > bound for each in (model, small))
+    integers = error(test_x, compress.LiteModel(artifact.path).predict(test_x)) > bound
+    print(np.mean(exact == outlier), np.mean(integers == rounded), np.mean(integers == exact))
+    assert np.mean(exact == outlier) > 0.9
+    assert np.mean(integers == rounded) >= 0.99
+    assert np.mean(integers == exact) >= 0.97
+
+
+def test_every_family_of_the_zoo_is_here():
+    names = {*CASES, "mlperf_autoencoder"}
+    assert {type(zoo.spec(name)) for name in names} == {family.SPEC for family in FAMILIES.values()}

@@ -78,7 +78,10 @@ FULL_INT8 = {
     "einsum": (SERIES, lambda x: einsum_back(einsum_heads(x))),
     "max pooling read twice": (IMAGE, lambda x: dense_block(layers.MaxPooling2D(3, 1, padding="same")(conv(x)))),
     "function of one's own": (VECTOR, lambda x: layers.Dense(4)(layers.Dense(9, activation=gelu_tanh)(x))),
-    "layer scale": (VECTOR, lambda x: layers.Add()([x, StochasticDepth(0.5)(LayerScale(0.5, 12)(layers.Dense(12)(x)))])),
+    "layer scale": (
+        VECTOR,
+        lambda x: layers.Add()([x, StochasticDepth(0.5)(LayerScale(0.5, 12)(layers.Dense(12)(x)))]),
+    ),
     "product of two": (SERIES, lambda x: layers.Dot(axes=(2, 1))([x, layers.Dense(6)(layers.Flatten()(x))])),
     "rescaling": (IMAGE, lambda x: conv(layers.Rescaling(0.5, offset=1.0)(x))),
 }
@@ -143,3 +146,29 @@ def test_embeddings_in_reverse_are_full_int8(tied, rng, tmp_path):
     small.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(again.predict(x, verbose=0), small.predict(x, verbose=0))
+
+
+def test_a_table_that_is_looked_up_twice_is_full_int8(rng, tmp_path):
+    keras.utils.set_random_seed(1)
+    table = layers.Embedding(20, 8, embeddings_initializer="normal")
+    source, target = (keras.Input((6,), dtype="int32", name=name) for name in ("source", "target"))
+    model = keras.Model([source, target], layers.Dense(4)(layers.Multiply()([table(source), table(target)])))
+    x = {name: rng.integers(0, 20, (48, 6)).astype(np.int32) for name in ("source", "target")}
+    small = compress.quantize_aware(model, calibration=[x])
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.float_tensors == () and artifact.output.dtype == "int8"
+    (answers,) = compress.LiteModel(artifact.path).run(x).values()
+    apart = np.abs(answers - small.predict(x, verbose=0)) / artifact.output.scale
+    assert apart.max() <= 3.01 and apart.mean() < 0.3, (apart.max(), apart.mean())
+
+
+def test_all_but_zero_is_no_wide_range(rng, tmp_path):
+    """XNNPACK would end the process: 256 steps of the inputs and more to one of the outputs."""
+    keras.utils.set_random_seed(1)
+    tiny = keras.initializers.Constant(1e-8)
+    inputs = keras.Input(IMAGE)
+    x = conv(conv(inputs, kernel_initializer=tiny), bias_initializer=keras.initializers.Constant(1e-5))
+    model = keras.Model(inputs, x)
+    small = compress.quantize_aware(model, calibration=[rng.uniform(size=(8, *IMAGE)).astype(np.float32)])
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.float_tensors == ()
