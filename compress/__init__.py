@@ -6,6 +6,7 @@ rewrites it for training with int8 rounding, and they compose in this order; `st
 a microcontroller does; `c_array` writes it as C++.
 """
 
+from compress import tfmot
 from compress.c_array import c_array
 from compress.channels import ChannelGroup, ChannelPlan, cut_channels, plan_channels, prune_channels
 from compress.cluster import cluster
@@ -68,5 +69,6 @@ __all__ = [
     "sparsity",
     "streaming",
     "strip",
+    "tfmot",
     "verify",
 ]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from sklearn.cluster import kmeans_plusplus
 
+from compress import tfmot
 from compress.codebook import Codebook
 from compress.errors import CompressError
 from compress.kernels import kernel_of
@@ -24,6 +25,7 @@ def cluster(
     per_channel: bool = False,
     layers: Sequence[str] | None = None,
     depthwise: bool = False,
+    engine: Literal["edgezoo", "tfmot"] = "edgezoo",
 ) -> keras.Model:
     """A copy of `model` whose kernels have at most `clusters` distinct values, which train with it.
 
@@ -40,14 +42,18 @@ def cluster(
         per_channel: a set of values for each output channel, else one for the kernel.
         layers: name patterns (`conv*`) of the layers to cluster; one that begins with `!` leaves out. None: all.
         depthwise: whether depthwise convolutions are clustered too.
+        engine: `tfmot` gives the tf_keras model that TFMOT makes, of all its layers; see `compress.tfmot`.
 
     Raises:
-        CompressError: a value is out of its range, no layer is chosen, or the model has no graph.
+        CompressError: a value is out of its range, no layer is chosen, the model has no graph, or TFMOT cannot do it.
     """
     if not isinstance(clusters, int) or not 2 <= clusters <= 256:
         raise CompressError(f"clusters={clusters!r} is no whole number from 2 to 256")
     if init not in _STARTS:
         raise CompressError(f"init={init!r} is none of {', '.join(map(repr, _STARTS))}")
+    if tfmot.asked(engine):
+        tfmot.only(layers=layers is None, depthwise=not depthwise)
+        return tfmot.cluster(model, clusters, init=init, per_channel=per_channel)
     names = chosen(model, layers, depthwise=depthwise)
 
     def wrap(layer: Any, calls: int) -> Any:

@@ -1,10 +1,11 @@
 """Keras model → bytes of a `.tflite` file. The only module that imports TensorFlow, and only when it runs."""
 
 import contextlib
+import functools
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -36,13 +37,30 @@ def quantization_aware(model: keras.Model) -> bytes:
 
     Its recurrent layers, which have no trained ranges, are loops: on this path the converter fails at the fused LSTM.
     """
+    return packed(mend(_convert(model, _from_fake_quants, Forms(fuse=False))))
+
+
+def quantization_aware_twin(twin: Any) -> bytes:
+    """The int8 file of a tf_keras model that TFMOT made; int8 in and out."""
     import tensorflow as tf
 
-    def settings(converter: Any) -> None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+    specs = [tf.TensorSpec((1, *_fixed(twin, each)), each.dtype, name=each.name) for each in twin.inputs]
 
-    return packed(mend(_convert(model, settings, Forms(fuse=False))))
+    @tf.function(input_signature=specs)
+    def serve(*inputs: Any) -> Any:
+        return twin(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+
+    archive = tf.Module()
+    archive.weights = twin.weights  # no more than these: tf_keras would have each layer's functions traced as well
+    write = functools.partial(tf.saved_model.save, archive, signatures={SIGNATURE: serve})
+    return _written(write, _from_fake_quants, twin.name)
+
+
+def _from_fake_quants(converter: Any) -> None:
+    import tensorflow as tf
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
 
 
 def post_training(model: keras.Model, *, examples: list[Example], integer_only: bool = False) -> bytes:
@@ -163,30 +181,40 @@ def _convert(model: keras.Model, settings: Any, forms: Forms = _FORMS) -> bytes:
             f"Keras runs on {keras.backend.backend()}; export needs TensorFlow: save the model, set "
             "KERAS_BACKEND=tensorflow, load and export it there"
         )
-    import tensorflow as tf
-
     specs = [_spec(model, tensor) for tensor in model.inputs]
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint(SIGNATURE, lambda *inputs: answer(model, list(inputs), forms), input_signature=specs)
+    return _written(lambda folder: archive.write_out(folder, verbose=False), settings, model.name)
+
+
+def _written(write: Callable[[str], Any], settings: Any, name: str) -> bytes:
+    """The file of the SavedModel that `write` puts into a folder."""
+    import tensorflow as tf
+
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        archive.write_out(folder, verbose=False)
+        write(folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         settings(converter)
         try:
             return unbound(bytes(converter.convert()))
         except Exception as error:  # the converter raises whatever its passes raise
             reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-            raise CompressError(f"the LiteRT converter cannot take model {model.name!r}: {reason}") from error
+            raise CompressError(f"the LiteRT converter cannot take model {name!r}: {reason}") from error
 
 
 def _spec(model: keras.Model, tensor: keras.KerasTensor) -> keras.InputSpec:
+    return keras.InputSpec(shape=(1, *_fixed(model, tensor)), dtype=tensor.dtype, name=tensor.name)
+
+
+def _fixed(model: Any, tensor: Any) -> tuple[int, ...]:
+    """The sizes of an input, the batch aside."""
     if None in tensor.shape[1:]:
         raise CompressError(
             f"model {model.name!r} takes {tensor.name} of shape {tuple(tensor.shape)}; a file needs fixed sizes: "
             "build the model with them"
         )
-    return keras.InputSpec(shape=(1, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name)
+    return tuple(tensor.shape[1:])
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import keras
 
-from compress import convert, flatbuffer, lite, micro
+from compress import convert, flatbuffer, lite, micro, tfmot
 from compress.calibrate import singly
 from compress.convert import SIGNATURE as MAIN
 from compress.errors import CompressError
@@ -74,7 +74,8 @@ def export(
 
     A model from `quantize_aware` becomes full int8, input and output too, from its trained ranges; it needs no
     calibration and ignores one, but for recurrent layers: with one, they are integer too, from the trained weights and
-    the ranges of the calibration; without, they stay loops in float. Any other model is quantized after training.
+    the ranges of the calibration; without, they stay loops in float. The tf_keras model of TFMOT
+    (`quantize_aware(engine="tfmot")`) becomes full int8 likewise. Any other model is quantized after training.
     Layers without an integer form stay float islands, named in the result's `float_tensors`: nothing is refused for
     them.
 
@@ -113,6 +114,11 @@ def export(
     path = Path(path)
     if not path.parent.is_dir():
         raise CompressError(f"{path.parent} is no folder, so {path.name} cannot be written there")
+    if tfmot.is_tf_keras(model) and not (tfmot.is_quantize_aware(model) and quantize == "int8" and not stream_steps):
+        raise CompressError(
+            f"model {model.name!r} is of tf_keras: only what TFMOT made quantization-aware is exported, as int8 and "
+            "without a stream; others go back to Keras first, by compress.tfmot.to_keras"
+        )
     more = dict(signatures or {})
     if stream_steps:
         wrapped = any(isinstance(layer, Compressed) for layer in model._flatten_layers())
@@ -172,6 +178,8 @@ def _floating(model: keras.Model, quantize: Quantize) -> bytes:
 
 
 def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any] | None, target: Target) -> bytes:
+    if tfmot.is_tf_keras(model):
+        return convert.quantization_aware_twin(model)
     if is_quantize_aware(model):
         recurrent = has_recurrent(model)
         if quantize == "int8" and not (recurrent and calibration is not None):

@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
+from compress import tfmot
 from compress.codebook import Codebook
 from compress.errors import CompressError
 from compress.kernels import kernel_of
@@ -27,6 +28,7 @@ def prune(
     pooling: Pooling = "mean",
     layers: Sequence[str] | None = None,
     depthwise: bool = False,
+    engine: Literal["edgezoo", "tfmot"] = "edgezoo",
 ) -> keras.Model:
     """A copy of `model` whose weights of least magnitude are zero, and stay zero while it trains.
 
@@ -51,9 +53,11 @@ def prune(
         pooling: the magnitude of a block: `mean` or `max` of its weights.
         layers: name patterns (`conv*`) of the layers to prune; one that begins with `!` leaves out. None: all.
         depthwise: whether depthwise convolutions are pruned too: they have few weights.
+        engine: `tfmot` gives the tf_keras model that TFMOT makes, of one sparsity for all layers; see `compress.tfmot`.
 
     Raises:
-        CompressError: a value is out of its range, no layer is chosen, or the model has no graph or is clustered.
+        CompressError: a value is out of its range, no layer is chosen, the model has no graph or is clustered, or TFMOT
+            cannot do it.
     """
     kind, *_ = read_pattern(pattern)
     if pooling not in ("mean", "max"):
@@ -61,6 +65,9 @@ def prune(
     plan = schedule or Constant(0.8 if sparsity is None or isinstance(sparsity, Mapping) else sparsity)
     if isinstance(sparsity, float | int) and not math.isclose(sparsity, plan.target):
         raise CompressError(f"sparsity={sparsity} and a schedule that ends at {plan.target}: give one, or the same")
+    if tfmot.asked(engine):
+        tfmot.only(sparsity=not isinstance(sparsity, Mapping), layers=layers is None, depthwise=not depthwise)
+        return tfmot.prune(model, plan, pattern=pattern, pooling=pooling)
     shares = sparsity if isinstance(sparsity, Mapping) else {"*": plan.target}
     names = chosen(model, layers, depthwise=depthwise)
     for name in shares:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
+from compress import tfmot
 from compress.calibrate import Method, measure_ranges
 from compress.errors import CompressError
 from compress.fold import Fold
@@ -64,9 +65,10 @@ def is_quantize_aware(model: keras.Model) -> bool:
 def quantize_aware(
     model: keras.Model,
     *,
-    calibration: Iterable[Any],
+    calibration: Iterable[Any] | None = None,
     bits: int | Mapping[str, int] = 8,
     ranges: Method = "minmax",
+    engine: Literal["edgezoo", "tfmot"] = "edgezoo",
 ) -> keras.Model:
     """A copy of `model` that trains, and predicts, with the rounding of its int8 file.
 
@@ -78,16 +80,23 @@ def quantize_aware(
 
     Args:
         model: a trained Functional or Sequential model; it is not changed.
-        calibration: batches of model inputs, `(batch, …)` float arrays, some hundred examples in all.
+        calibration: batches of model inputs, `(batch, …)` float arrays, some hundred examples in all. Only TFMOT needs
+            none.
         bits: of the kernels, 8 or 4 (two weights a byte); or such a number for each name pattern of layers, of which
             the first that matches counts (`{"head": 8, "*": 4}`), and 8 where none does. Activations have 8, and tables
             of embeddings.
         ranges: how those of the activations start: `minmax`, `percentile` or `mse`; see `compress.calibrate`.
+        engine: `tfmot` gives the tf_keras model that TFMOT makes, of 8 bits; see `compress.tfmot`.
 
     Raises:
-        CompressError: the model has no graph or is quantized already, the calibration does not fit, `bits` is none of
-            these, or a pattern matches no layer.
+        CompressError: the model has no graph or is quantized already, the calibration is missing or does not fit,
+            `bits` is none of these, a pattern matches no layer, or TFMOT cannot do it.
     """
+    if tfmot.asked(engine):
+        tfmot.only(calibration=calibration is None, bits=bits == 8, ranges=ranges == "minmax")
+        return tfmot.quantize_aware(model)
+    if calibration is None:
+        raise CompressError("quantize_aware needs calibration=: batches of inputs, some hundred examples in all")
     widths = bits if isinstance(bits, Mapping) else {"*": bits}
     for width in widths.values():
         if width not in (8, 4):

@@ -19,7 +19,7 @@ class State:
 
     Attributes:
         epochs: how many are done.
-        best_epoch: the best so far, counted from 1; 0 is none.
+        best_epoch: the best so far, counted from 1; 0 is the start.
         best: its score, `(validation accuracy or mIoU, -validation loss)`.
         waited: epochs since.
         curves: one list of values a name, one value an epoch.

@@ -216,6 +216,9 @@ class Compress:
     """Epochs of that fine-tuning."""
     lr: Positive = 1e-4
     """Its learning rate."""
+    distill: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of its loss that asks for what the float model answers, in place of the labels (distillation). Examples few
+    enough to know by heart teach nothing more by their labels; what the float model makes of them still does."""
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -282,6 +285,10 @@ class Recipe:
             )
         if self.compress.bits != 8 and not self.compress.quantize_aware:
             raise ValueError("compress.bits is for fine-tuning with fake quantization; set compress.quantize_aware too")
+        if self.compress.distill and not self.compress.quantize_aware:
+            raise ValueError(
+                "compress.distill is for fine-tuning with fake quantization; set compress.quantize_aware too"
+            )
         if self.transfer.unfreeze and not self.transfer.weights:
             raise ValueError(
                 "transfer.unfreeze opens what transfer.weights brought; name the weights, or leave it empty"

@@ -188,7 +188,7 @@ class History:
     """Curves of one training phase (`train`, `quantize`), one value an epoch.
 
     `curves` has `loss` and the score (`accuracy`, …), both with `val_` too, `learning_rate`, `seconds`; `best_epoch`
-    counts from 1. `note` says what the phase was for.
+    counts from 1; 0 is the start, where no epoch was better. `note` says what the phase was for.
     """
 
     phase: str
@@ -204,5 +204,5 @@ class History:
 
     @property
     def best(self) -> float:
-        """The validation score of the best epoch."""
+        """The validation score of the best epoch, which is not the start."""
         return self.curves[f"val_{self.measure}"][self.best_epoch - 1]

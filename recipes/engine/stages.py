@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from pathlib import Path
 
 import keras
@@ -36,18 +35,17 @@ def trained(
     if path.exists():
         histories = [read_history(story(folder, step)) for step in phases]
         return keras.models.load_model(path, compile=False), tuple(histories)
-    histories, best = [], -math.inf
+    histories = []
     for step in phases:
-        before = model.get_weights()
         model, history = phase(
-            model, recipe=recipe, step=step, examples=examples, prepared=prepared, path=folder / f".{step.name}.keras"
+            model,
+            recipe=recipe,
+            step=step,
+            examples=examples,
+            prepared=prepared,
+            path=folder / f".{step.name}.keras",
+            start=bool(histories),
         )
-        reached = history.best
-        if reached < best:
-            model.set_weights(before)
-            history = dataclasses.replace(history, note=f"{step.note}; no epoch was better than before")
-            write_json(story(folder, step), dataclasses.asdict(history))
-        best = max(best, reached)
         histories.append(history)
     for layer in model.layers:
         layer.trainable = True
@@ -60,7 +58,10 @@ def trained(
 def compressed(
     model: keras.Model, recipe: Recipe, examples: Examples, prepared: Preprocess, folder: Path
 ) -> tuple[keras.Model, tuple[History, ...]]:
-    """The model to export: fine-tuned with fake quantization where the recipe says so, kept as `model_qat.keras`."""
+    """The model to export: fine-tuned with fake quantization where the recipe says so, kept as `model_qat.keras`.
+
+    Where no epoch was better than the ranges of the calibration alone, these are kept.
+    """
     if not recipe.compress.quantize_aware:
         return model, ()
     settings = train.fine_tuning(recipe.train, epochs=recipe.compress.epochs, lr=recipe.compress.lr)
@@ -69,7 +70,14 @@ def compressed(
     small = compress.quantize_aware(model, calibration=examples_seen, bits=recipe.compress.bits)
     step = transfer.Phase("quantize", "", settings)
     small, history = phase(
-        small, recipe=recipe, step=step, examples=examples, prepared=prepared, path=folder / "model_qat.keras"
+        small,
+        recipe=recipe,
+        step=step,
+        examples=examples,
+        prepared=prepared,
+        path=folder / "model_qat.keras",
+        start=True,
+        teacher=model if recipe.compress.distill else None,
     )
     return small, (history,)
 
@@ -82,14 +90,20 @@ def phase(
     examples: Examples,
     prepared: Preprocess,
     path: Path,
+    start: bool,
+    teacher: keras.Model | None = None,
 ) -> tuple[keras.Model, History]:
-    """Train `model` into the file `path`, or read that file if the phase is already done."""
+    """Train `model` into the file `path`, or read that file if the phase is already done.
+
+    With `start` its weights stay where no epoch is better. Of a `teacher` it learns the share `compress.distill`.
+    """
     told = story(path.parent, step)
     if path.exists() and told.exists():
         return keras.models.load_model(path, compile=False), read_history(told)
     transfer.open_up(model, step)
+    learner = compress.distill(teacher, model, labels=1.0 - recipe.compress.distill) if teacher else model
     history = train.fit(
-        model,
+        learner,
         examples,
         prepared,
         train=transfer.with_rate(step, model, recipe, examples, prepared, path.parent),
@@ -99,8 +113,10 @@ def phase(
         folder=path.parent,
         phase=step.name,
         layer_decay=step.decay,
+        start=start,
     )
-    history = dataclasses.replace(history, note=step.note)
+    unmoved = "no epoch was better than before" if history.best_epoch == 0 else ""
+    history = dataclasses.replace(history, note="; ".join(filter(None, (step.note, unmoved))))
     write_json(told, dataclasses.asdict(history))
     keep(model, path, prepared)
     (path.parent / f"{step.name}.checkpoint.npz").unlink()

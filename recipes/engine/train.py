@@ -87,6 +87,7 @@ def fit(
     folder: Path,
     phase: str,
     layer_decay: float = 1.0,
+    start: bool = False,
 ) -> History:
     """Train `model` in place; it ends with the weights of its best epoch on validation data.
 
@@ -104,6 +105,7 @@ def fit(
         folder: the run's folder.
         phase: name of the phase, for files and curves.
         layer_decay: see `zoo.layerwise`; 1 trains all layers at one rate.
+        start: whether the weights that it comes with count too, as epoch 0: where none is better, they stay.
 
     Raises:
         TrainingFailed: the loss became NaN or infinite.
@@ -123,9 +125,15 @@ def fit(
         weighted_metrics=[],
         steps_per_execution=plan.per_execution,
     )
-    state, best = checkpoint.load(path, model) if path.exists() else (State(), [])
-    log = Log(folder / "tensorboard", phase, purge_step=state.epochs + 1)
     measure = MEASURES[examples.task]
+    judging = feed.judging(examples.validation, preprocess, batch_size=4 * train.batch_size)
+    state, best = State(), []
+    if path.exists():
+        state, best = checkpoint.load(path, model)
+    elif start:
+        found = model.evaluate(judging, verbose=0, return_dict=True)
+        state, best = State(best=(found[measure], -found["loss"])), model.get_weights()
+    log = Log(folder / "tensorboard", phase, purge_step=state.epochs + 1)
     keeper = Keeper(path, state, best, measure, train=train, log=log, progress=Progress(phase, train.epochs, measure))
     # The averaged weights are swapped in for each validation; the keeper, first in the list, copies them there.
     swap = [keras.callbacks.SwapEMAWeights()] if train.ema else []
@@ -145,7 +153,7 @@ def fit(
                 initial_epoch=state.epochs,
                 epochs=train.epochs,
                 steps_per_epoch=plan.steps,
-                validation_data=feed.judging(examples.validation, preprocess, batch_size=4 * train.batch_size),
+                validation_data=judging,
                 callbacks=[keeper, *swap],
                 shuffle=False,
                 verbose=0,

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import compress
 from compress.ranges import FakeQuantWeights, FreezeRanges, Range, weight_range
 
 
@@ -110,3 +111,72 @@ def test_four_bits_have_gradients_outside_training_too(rng):
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(FakeQuantWeights(4)({"kernel": tf.convert_to_tensor(kernel)}, training=False)["kernel"])
     assert np.mean(np.asarray(tape.gradient(loss, kernel)) == 1) > 0.8
+
+
+def their_range(shape=()):
+    """The variables that a quantizer of TFMOT keeps, as it starts them."""
+    return {"min_var": tf.Variable(tf.fill(shape, -6.0)), "max_var": tf.Variable(tf.fill(shape, 6.0))}
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("shape", [(24, 10), (3, 3, 6, 10)])
+def test_weights_equal_tfmot(bits, per_channel, shape, rng):
+    from tensorflow_model_optimization.python.core.quantization.keras import quantizers
+
+    kernel, factor = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    kernel *= np.geomspace(0.1, 10, shape[-1], dtype=np.float32)
+    theirs = quantizers.LastValueQuantizer(bits, per_channel, symmetric=True, narrow_range=True)
+    variables, weight = their_range((shape[-1],) if per_channel else ()), tf.Variable(kernel)
+    ours = FakeQuantWeights(bits, per_channel)
+    with tf.GradientTape(persistent=True) as tape:
+        expected = theirs(weight, training=True, weights=variables)
+        found = ours({"kernel": tf.convert_to_tensor(weight)}, training=True)["kernel"]
+        losses = [tf.reduce_sum(each * factor) for each in (expected, found)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+    assert np.abs(np.asarray(found) - kernel).max() > 1e-3  # they do round
+    np.testing.assert_allclose(ours({"kernel": kernel})["kernel"], expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(theirs(weight, training=False, weights=variables), found, rtol=1e-6, atol=1e-6)
+    # Theirs may freeze the largest weight of a range, by a rounding error; ours never does.
+    inside = np.abs(kernel) < np.asarray(variables["max_var"])
+    assert inside.mean() > 0.9
+    theirs, ours = (np.asarray(tape.gradient(loss, weight)) for loss in losses)
+    np.testing.assert_allclose(ours[inside], theirs[inside], rtol=1e-6)
+    np.testing.assert_array_equal(ours, factor)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_activations_equal_tfmot_while_the_range_moves(bits, rng):
+    from tensorflow_model_optimization.python.core.quantization.keras import quantizers
+
+    theirs, variables = quantizers.MovingAverageQuantizer(bits, False, False, False), their_range()
+    ours = Range(-6.0, 6.0, bits, momentum=0.999)
+    for _ in range(20):
+        x = tf.constant(rng.normal(size=(4, 5, 6), loc=1.0, scale=4.0).astype(np.float32))
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            expected, found = theirs(x, training=True, weights=variables), ours(x, training=True)
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+        gradient = tape.gradient(found, x)
+        np.testing.assert_array_equal(gradient, tape.gradient(expected, x))
+        assert 0.5 < np.mean(gradient) < 1.0  # none beyond the range
+    np.testing.assert_allclose(ends(ours), [float(each) for each in variables.values()], rtol=1e-6)
+    assert ends(ours) != (-6.0, 6.0)
+    np.testing.assert_allclose(ours(x), theirs(x, training=False, weights=variables), rtol=1e-6, atol=1e-6)
+
+
+def test_calibration_equals_tfmot_over_all_values(rng):
+    from tensorflow_model_optimization.python.core.quantization.keras import quantizers
+
+    theirs = quantizers.AllValuesQuantizer(8, False, False, False)
+    variables = {name: tf.Variable(0.0) for name in ("min_var", "max_var")}
+    batches = [rng.normal(size=(4, 3), loc=1.0, scale=scale).astype(np.float32) for scale in (1.0, 5.0, 2.0)]
+    for batch in batches:
+        theirs(tf.constant(batch), training=True, weights=variables)
+    inputs = keras.Input((3,))
+    model = compress.quantize_aware(keras.Model(inputs, keras.layers.Dense(2)(inputs)), calibration=batches)
+    ours = next(layer for layer in model.layers if isinstance(layer, Range))
+    np.testing.assert_allclose(ends(ours), [float(each) for each in variables.values()], rtol=1e-6)
+    x = rng.normal(size=(50, 3), scale=9.0).astype(np.float32)
+    expected = theirs(tf.constant(x), training=False, weights=variables)
+    np.testing.assert_allclose(ours(x), expected, rtol=1e-6, atol=1e-6)

@@ -67,7 +67,7 @@ def tiny():
     )
 
 
-def fit(folder, model=None, examples=None, **changes):
+def fit(folder, model=None, examples=None, start=False, **changes):
     model = model or tiny()
     record = Train(epochs=10, batch_size=8, lr=0.05, warmup=0.0)
     history = train.fit(
@@ -80,6 +80,7 @@ def fit(folder, model=None, examples=None, **changes):
         macs=100,
         folder=folder,
         phase="train",
+        start=start,
     )
     return model, history
 
@@ -110,6 +111,14 @@ def test_patience_stops_and_keeps_the_best(tmp_path):
     _, history = fit(tmp_path, lr=1e-9, patience=2, epochs=50)
     assert len(history.curves["loss"]) < 50
     assert "no better score in 2 epochs" in history.stopped
+
+
+def test_where_no_epoch_is_better_the_start_stays(tmp_path):
+    model, _ = fit(tmp_path / "first")
+    before = model.get_weights()
+    _, history = fit(tmp_path / "second", model=model, start=True, lr=10.0, optimizer="sgd", epochs=2)
+    assert history.best_epoch == 0
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
 def test_infinite_loss_stops_with_the_reason(tmp_path):

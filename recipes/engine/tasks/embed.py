@@ -29,6 +29,8 @@ def check(recipe: Recipe) -> None:
         raise UserError("vectors of words take train.loss 'auto', train.label_smoothing 0 and data.balance 'none'")
     if recipe.gate.min_miou is not None:
         raise UserError("gate.min_miou judges masks; set gate.min_accuracy, the share of true words ranked first")
+    if recipe.compress.distill:
+        raise UserError("compress.distill compares classes, and vectors of words have none; leave it at 0")
 
 
 def loss(train: Train, weights: np.ndarray | None) -> keras.losses.Loss:

@@ -24,6 +24,8 @@ def check(recipe: Recipe) -> None:
         raise UserError("data.balance and train.label_smoothing are for classes, and a forecast has none; leave them")
     if recipe.gate.min_accuracy is not None or recipe.gate.min_miou is not None:
         raise UserError("gate.min_accuracy and gate.min_miou judge classes, and a forecast has none; leave them out")
+    if recipe.compress.distill:
+        raise UserError("compress.distill compares classes, and a forecast has none; leave it at 0")
 
 
 def weights(labels: np.ndarray, classes: int) -> np.ndarray:
