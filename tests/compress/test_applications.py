@@ -8,9 +8,9 @@ import compress
 # For each, the size of its images, the brightest pixel (some normalise by themselves), the epochs and the rate.
 NETWORKS = {
     "ConvNeXtTiny": (32, 255, 6, 1e-3),
-    "DenseNet121": (32, 1, 6, 3e-3),
-    "EfficientNetB0": (32, 255, 8, 3e-3),
-    "EfficientNetV2B0": (32, 255, 8, 3e-3),
+    "DenseNet121": (32, 1, 10, 3e-3),
+    "EfficientNetB0": (32, 255, 14, 3e-3),
+    "EfficientNetV2B0": (32, 255, 14, 3e-3),
     "NASNetMobile": (32, 1, 8, 3e-3),
 }
 
