@@ -84,7 +84,7 @@ class Attention(Formula):
         self.inner = keras.layers.MultiHeadAttention.from_config({**layer, "name": "inner"})
 
     @classmethod
-    def of(cls, layer: keras.layers.MultiHeadAttention) -> "Attention":
+    def of(cls, layer: keras.layers.MultiHeadAttention) -> Any:
         """The same around a built layer, whose weights it shares."""
         formula = cls(layer.get_config(), name=layer.name)
         formula.inner = layer
@@ -135,6 +135,8 @@ class Attention(Formula):
             lowest = keras.ops.stop_gradient(keras.ops.min(logits, axis=-1, keepdims=True))
             logits = keras.ops.where(seen, logits, lowest - MARGIN)
         weights = keras.ops.softmax(logits, axis=-1)
+        if any(mask is not None for mask in (*masks.values(), attention_mask)):  # a query may see nothing at all
+            weights = keras.ops.where(seen, weights, 0.0)
         gathered = keras.ops.matmul(inner._dropout_layer(weights), v)
         outputs = inner._output_dense(keras.ops.transpose(gathered, (0, 2, 1, 3)))
         return (outputs, weights) if return_attention_scores else outputs
