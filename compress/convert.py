@@ -1,7 +1,6 @@
 """Keras model → bytes of a `.tflite` file. The only module that imports TensorFlow, and only when it runs."""
 
 import contextlib
-import functools
 import re
 import tempfile
 import warnings
@@ -14,7 +13,7 @@ import numpy as np
 from compress import flatbuffer
 from compress.errors import CompressError
 from compress.lookup import look_up
-from compress.nibbles import packed
+from compress.nibbles import has_nibbles, packed
 from compress.recurrent import LSTM, Forms
 from compress.rescale import mend, unbound
 from compress.serve import answer
@@ -37,23 +36,17 @@ def quantization_aware(model: keras.Model) -> bytes:
 
     Its recurrent layers, which have no trained ranges, are loops: on this path the converter fails at the fused LSTM.
     """
-    return packed(mend(_convert(model, _from_fake_quants, Forms(fuse=False))))
+    content = mend(_convert(model, _from_fake_quants, Forms(fuse=False)))
+    return packed(content) if has_nibbles(model) else content
 
 
 def quantization_aware_twin(twin: Any) -> bytes:
     """The int8 file of a tf_keras model that TFMOT made; int8 in and out."""
-    import tensorflow as tf
 
-    specs = [tf.TensorSpec((1, *_fixed(twin, each)), each.dtype, name=each.name) for each in twin.inputs]
-
-    @tf.function(input_signature=specs)
     def serve(*inputs: Any) -> Any:
         return twin(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
-    archive = tf.Module()
-    archive.weights = twin.weights  # no more than these: tf_keras would have each layer's functions traced as well
-    write = functools.partial(tf.saved_model.save, archive, signatures={SIGNATURE: serve})
-    return _written(write, _from_fake_quants, twin.name)
+    return _converted(serve, twin, _from_fake_quants)
 
 
 def _from_fake_quants(converter: Any) -> None:
@@ -175,46 +168,47 @@ def _converter_post_training(model: keras.Model, examples: list[Example], forms:
 
 
 def _convert(model: keras.Model, settings: Any, forms: Forms = _FORMS) -> bytes:
-    """Convert through a SavedModel: it freezes the variables and keeps the signature."""
     if keras.backend.backend() != "tensorflow":
         raise CompressError(
             f"Keras runs on {keras.backend.backend()}; export needs TensorFlow: save the model, set "
             "KERAS_BACKEND=tensorflow, load and export it there"
         )
-    specs = [_spec(model, tensor) for tensor in model.inputs]
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint(SIGNATURE, lambda *inputs: answer(model, list(inputs), forms), input_signature=specs)
-    return _written(lambda folder: archive.write_out(folder, verbose=False), settings, model.name)
+    return _converted(lambda *inputs: answer(model, list(inputs), forms), model, settings)
 
 
-def _written(write: Callable[[str], Any], settings: Any, name: str) -> bytes:
-    """The file of the SavedModel that `write` puts into a folder."""
+def _converted(serve: Callable[..., Any], model: Any, settings: Any) -> bytes:
+    """Convert what `serve` makes of a model's inputs through a SavedModel: it freezes variables, keeps the signature.
+
+    Not one of Keras's ExportArchive, which holds the function three times; nor the converter's own, whose notes of
+    source lines hide the names of layers from its errors. `TFLiteConverter.from_saved_model` makes this very converter,
+    but reads the SavedModel once more for it.
+    """
     import tensorflow as tf
+    from tensorflow.lite.python.lite import TFLiteSavedModelConverterV2
 
+    concrete = tf.function(serve, autograph=False).get_concrete_function(*(_spec(model, each) for each in model.inputs))
+    holder = tf.Module()
+    holder.held = list(concrete.graph.variables)  # no more than these: a model would have each layer traced as well
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        write(folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+        tf.saved_model.save(holder, folder, signatures={SIGNATURE: concrete})
+        converter = TFLiteSavedModelConverterV2(folder, {tf.saved_model.SERVING}, [SIGNATURE], holder)
         settings(converter)
         try:
             return unbound(bytes(converter.convert()))
         except Exception as error:  # the converter raises whatever its passes raise
             reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-            raise CompressError(f"the LiteRT converter cannot take model {name!r}: {reason}") from error
+            raise CompressError(f"the LiteRT converter cannot take model {model.name!r}: {reason}") from error
 
 
-def _spec(model: keras.Model, tensor: keras.KerasTensor) -> keras.InputSpec:
-    return keras.InputSpec(shape=(1, *_fixed(model, tensor)), dtype=tensor.dtype, name=tensor.name)
+def _spec(model: Any, tensor: Any) -> Any:
+    import tensorflow as tf
 
-
-def _fixed(model: Any, tensor: Any) -> tuple[int, ...]:
-    """The sizes of an input, the batch aside."""
     if None in tensor.shape[1:]:
         raise CompressError(
             f"model {model.name!r} takes {tensor.name} of shape {tuple(tensor.shape)}; a file needs fixed sizes: "
             "build the model with them"
         )
-    return tuple(tensor.shape[1:])
+    return tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=tensor.name)
 
 
 @contextlib.contextmanager

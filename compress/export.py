@@ -1,5 +1,6 @@
 """From a Keras model to a `.tflite` file that has been seen to run."""
 
+import functools
 import gzip
 import hashlib
 import os
@@ -36,7 +37,6 @@ class Artifact:
         path: where it lies.
         quantize: how it was exported: `int8`, `float16`, `dynamic` or `none`.
         bytes: its size.
-        gzip_bytes: its size compressed (level 9), as an app store or a download would ship it.
         sha256: of its bytes, hexadecimal.
         ops: how many of each LiteRT operator, from the flatbuffer.
         float_tensors: names of the tensors computed or fed in floating point; empty for full int8.
@@ -49,7 +49,6 @@ class Artifact:
     path: Path
     quantize: str
     bytes: int
-    gzip_bytes: int
     sha256: str
     ops: dict[str, int]
     float_tensors: tuple[str, ...]
@@ -57,6 +56,18 @@ class Artifact:
     output: Port
     target: Target = "cpu"
     arena_bytes: int = 0
+
+    @functools.cached_property
+    def gzip_bytes(self) -> int:
+        """Its size compressed (level 9), as an app store or a download would ship it.
+
+        Raises:
+            CompressError: the file is gone, or another one.
+        """
+        content = flatbuffer.load(self.path)
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise CompressError(f"{self.path} is no longer the file that was exported")
+        return len(gzip.compress(content, 9, mtime=0))
 
 
 def export(
@@ -160,7 +171,6 @@ def describe(path: str | Path, *, quantize: str) -> Artifact:
         path=Path(path),
         quantize=quantize,
         bytes=len(content),
-        gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
         sha256=hashlib.sha256(content).hexdigest(),
         ops=inside.ops,
         float_tensors=inside.float_tensors,

@@ -197,6 +197,13 @@ def operators(content: bytes) -> set[str]:
     return set(inspect(content).ops)
 
 
+def made_by(content: bytes, name: str) -> tuple[str, ...]:
+    """The names of the tensors that operators of this name put out, of all graphs."""
+    model = unpack(content, origin="the file")
+    calls = ((graph, each) for graph in model.subgraphs for each in graph.operators if name_of(model, each) == name)
+    return tuple(_text(graph.tensors[index].name) for graph, each in calls for index in each.outputs)
+
+
 def float_operators(content: bytes) -> list[tuple[str, str]]:
     """Each operator of the main graph that computes in floating point, with the name of its output."""
     model = unpack(content, origin="the file")

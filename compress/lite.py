@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from compress import flatbuffer, metadata
+from compress import flatbuffer, metadata, runtime
 from compress.errors import CompressError
 from compress.flatbuffer import Port
 
 
 class LiteModel:
-    """A `.tflite` file in LiteRT's own interpreter (ai-edge-litert, not TensorFlow's), on one CPU thread.
+    """A `.tflite` file in LiteRT's own interpreter (ai-edge-litert, not TensorFlow's), on the CPU.
 
     Each example is answered by itself, whatever came before: the state that an LSTM leaves in the interpreter is
     reset before it.
@@ -23,6 +23,7 @@ class LiteModel:
         signature: which of the file's models to run, by the name that it was exported under; the main one unless given.
         reference: LiteRT's plain kernels, to which others are compared, in place of its fast ones: slower, and in int8
             some answers differ by a step.
+        threads: how many to run on.
 
     Attributes:
         path: the file.
@@ -36,7 +37,7 @@ class LiteModel:
         CompressError: it is missing, no `.tflite` file, damaged, does not run here, or has no such signature.
     """
 
-    def __init__(self, path: str | Path, *, signature: str | None = None, reference: bool = False):
+    def __init__(self, path: str | Path, *, signature: str | None = None, reference: bool = False, threads: int = 1):
         self.path = Path(path)
         content = flatbuffer.load(self.path)
         contents = flatbuffer.inspect(content, origin=str(self.path), signature=signature)
@@ -44,7 +45,7 @@ class LiteModel:
         self.input, self.output = self.inputs[0], self.outputs[0]
         self.metadata = metadata.read(content)
         self._keeps_state = contents.keeps_state
-        self._interpreter, ins, outs = try_out(content, origin=str(self.path), reference=reference)
+        self._interpreter, ins, outs = try_out(content, origin=str(self.path), reference=reference, threads=threads)
         self._runner = self._interpreter.get_signature_runner(signature) if signature is not None else None
         if self._runner is not None:
             return
@@ -143,8 +144,18 @@ class LiteModel:
         """Run once on whatever is in the input, for timing."""
         self._interpreter.invoke()
 
+    def median_ms(self) -> float:
+        """Median milliseconds of a run, on whatever is in the inputs."""
+        return runtime.median_ms(self._interpreter)
 
-def try_out(content: bytes, *, origin: str, reference: bool = False) -> tuple[Interpreter, list[dict], list[dict]]:
+    def undelegated(self) -> dict[str, int]:
+        """How many of each operator XNNPACK does not take, of the main graph."""
+        return runtime.undelegated(self._interpreter)
+
+
+def try_out(
+    content: bytes, *, origin: str, reference: bool = False, threads: int = 1
+) -> tuple[Interpreter, list[dict], list[dict]]:
     """Load the file and run each of its signatures once on zeros; the interpreter, its details of inputs and outputs.
 
     `reference` takes LiteRT's plain kernels.
@@ -154,7 +165,7 @@ def try_out(content: bytes, *, origin: str, reference: bool = False) -> tuple[In
     """
     try:
         kernels = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
-        interpreter = Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=kernels)
+        interpreter = Interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=kernels)
         interpreter.allocate_tensors()
         ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
         for detail in ins:

@@ -2,13 +2,23 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from compress import flatbuffer
+from compress.ranges import FakeQuantWeights
+from compress.wrapper import Compressed
 
 _LARGEST = 7
 _KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def has_nibbles(model: keras.Model) -> bool:
+    """Whether a quantization-aware model has kernels of 4 bits."""
+    wrappers = (layer for layer in model._flatten_layers() if isinstance(layer, Compressed))
+    transforms = (transform for wrapper in wrappers for transform in wrapper.transforms)
+    return any(isinstance(each, FakeQuantWeights) and each.bits == 4 for each in transforms)
 
 
 def packed(content: bytes) -> bytes:

@@ -1,16 +1,16 @@
 """A `.tflite` file against the Keras model it came from, on data."""
 
 import gzip
-import time
+import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from compress import flatbuffer
+from compress import flatbuffer, runtime
 from compress.errors import CompressError
 from compress.export import Artifact
 from compress.lite import LiteModel
@@ -40,6 +40,12 @@ class Verification:
         gzip_bytes: its size compressed.
         ops: how many of each LiteRT operator.
         float_tensors: names of the tensors computed in floating point.
+        densified: names of the sparse weights that a DENSIFY operator makes dense when the file runs.
+        undelegated: how many of each operator XNNPACK, LiteRT's fast kernels, does not take, of the main graph.
+        threads: how many cores this machine has.
+        threads_latency_ms: as `latency_ms`, on that many threads.
+        peak_bytes: what loading and running the file adds to the most memory that a process of its own held; None
+            where the system is not Linux.
         micro: of a file for a microcontroller, its first examples in TFLite Micro; otherwise None.
     """
 
@@ -55,6 +61,11 @@ class Verification:
     gzip_bytes: int
     ops: dict[str, int]
     float_tensors: tuple[str, ...]
+    densified: tuple[str, ...] = ()
+    undelegated: dict[str, int] = field(default_factory=dict)
+    threads: int = 1
+    threads_latency_ms: float = 0.0
+    peak_bytes: int | None = None
     micro: MicroReport | None = None
 
 
@@ -122,6 +133,8 @@ def verify(
     keras_score, lite_score = float(score(a, truth)), float(score(b, truth))
     content = flatbuffer.load(path)
     inside = flatbuffer.inspect(content, origin=str(path))
+    example, threads = {name: array[:1] for name, array in first.items()}, os.cpu_count() or 1
+    latency = _latency(lite, example)
     return Verification(
         samples=len(a),
         agreement=float(np.mean(np.argmax(a, axis=-1) == np.argmax(b, axis=-1))) if classes else None,
@@ -130,11 +143,16 @@ def verify(
         keras_score=keras_score,
         lite_score=lite_score,
         drop=keras_score - lite_score,
-        latency_ms=_latency(lite, {name: array[:1] for name, array in first.items()}),
+        latency_ms=latency,
         bytes=len(content),
         gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
         ops=inside.ops,
         float_tensors=inside.float_tensors,
+        densified=flatbuffer.made_by(content, "DENSIFY"),
+        undelegated=lite.undelegated(),
+        threads=threads,
+        threads_latency_ms=latency if threads == 1 else _latency(LiteModel(path, threads=threads), example),
+        peak_bytes=runtime.peak_bytes(path),
         micro=compare(path, first) if isinstance(file, Artifact) and file.target == "microcontroller" else None,
     )
 
@@ -153,13 +171,5 @@ def _answers(model: keras.Model, arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def _latency(lite: LiteModel, example: dict[str, np.ndarray]) -> float:
-    """Median milliseconds of a run after warm-up, from at most 50 runs or half a second."""
     lite.run(example)
-    for _ in range(3):
-        lite.invoke()
-    times: list[float] = []
-    while len(times) < 50 and (len(times) < 5 or sum(times) < 0.5):
-        start = time.perf_counter()
-        lite.invoke()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times) * 1e3)
+    return lite.median_ms()

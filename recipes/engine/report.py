@@ -37,10 +37,11 @@ class Facts:
         quantized_aware: the fine-tuned model on test data, where there is one.
         lite: the exported file: `name`, `sha256`, `quantize`, `target`, `micro` (of a file for a microcontroller, the
             fields of `compress.MicroReport`, or None), `bytes`, `gzip_bytes`, `float_bytes` (the float32 .tflite),
-            `latency_ms`, `float_latency_ms` (or None), the score (`accuracy`, …: the file on test data),
-            `float_accuracy`, `agreement` (share of test examples, for masks of their pixels, with the answer of the
-            Keras model it was made from; None of forecasts), `samples`, `ops` (operator → count), `float_tensors`
-            (names), `input_dtype`, `output_dtype`; None where nothing was exported.
+            `latency_ms`, `float_latency_ms` (or None), `threads` and `threads_latency_ms`, `peak_bytes` and
+            `float_peak_bytes` (or None), `undelegated` (operator → count), `densified` (names), the score
+            (`accuracy`, …: the file on test data), `float_accuracy`, `agreement` (share of test examples, for masks of
+            their pixels, with the answer of the Keras model it was made from; None of forecasts), `samples`, `ops`
+            (operator → count), `float_tensors` (names), `input_dtype`, `output_dtype`; None where nothing was exported.
         gate: `passed`, `reasons` (why not) and `rules`.
         parameters: of the float model.
         macs: multiply-accumulates of one example, where known.

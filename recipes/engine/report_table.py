@@ -47,13 +47,33 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
             f"Latency, one {thing}",
             [(f"{slow:.3f} ms", "as .tflite") if slow else none, *gap, (f"{lite['latency_ms']:.3f} ms", times)],
         ),
+        *([] if lite["threads"] == 1 else [_on_threads(lite, none, gap)]),
+        *([] if lite["peak_bytes"] is None else [_memory(lite, gap)]),
         ("Input → output", [none, *gap, (f"{lite['input_dtype']} → {lite['output_dtype']}", "")]),
         (
             "Operators",
             [none, *gap, (f"{sum(lite['ops'].values())}", ", ".join(f"{n} {op}" for op, n in lite["ops"].items()))],
         ),
+        ("Operators outside XNNPACK", [none, *gap, _outside(lite)]),
         ("Tensors in float", [none, *gap, (f"{len(islands)}" if islands else "none", names)]),
     ]
+
+
+def _on_threads(lite: dict[str, Any], none: tuple[str, str], gap: list[tuple[str, str]]) -> Row:
+    return f"Latency on {lite['threads']} threads", [none, *gap, (f"{lite['threads_latency_ms']:.3f} ms", "")]
+
+
+def _memory(lite: dict[str, Any], gap: list[tuple[str, str]]) -> Row:
+    """What a process of its own held at most for the file and one run."""
+    values = (lite["float_peak_bytes"], "as .tflite"), (lite["peak_bytes"], "here, with weights")
+    before, after = ((size(count), note) for count, note in values)
+    return "Memory at its peak", [before, *gap, after]
+
+
+def _outside(lite: dict[str, Any]) -> tuple[str, str]:
+    """What LiteRT's fast kernels do not take."""
+    left = [f"{count} {name}" for name, count in lite["undelegated"].items()]
+    return f"{sum(lite['undelegated'].values()) or 'none'}", ", ".join(left)
 
 
 def _score(evaluation: Evaluation, thing: str, *, lite: dict[str, Any] | None = None) -> tuple[str, str]:

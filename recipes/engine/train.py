@@ -127,7 +127,8 @@ def fit(
     )
     measure = MEASURES[examples.task]
     judging = feed.judging(examples.validation, preprocess, batch_size=4 * train.batch_size)
-    state, best = State(), []
+    state: State = State()
+    best: list[np.ndarray] = []
     if path.exists():
         state, best = checkpoint.load(path, model)
     elif start:

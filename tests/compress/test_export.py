@@ -1,4 +1,6 @@
+import gc
 import hashlib
+import weakref
 
 import keras
 import numpy as np
@@ -238,3 +240,22 @@ def test_open_sizes_and_missing_folders_are_refused(plain, tmp_path):
         compress.export(model, tmp_path / "m.tflite", quantize="none")
     with pytest.raises(compress.CompressError, match="is no folder"):
         compress.export(plain[0], tmp_path / "nowhere" / "m.tflite", quantize="none")
+
+
+def test_nothing_of_an_export_stays_in_memory(plain, tmp_path):
+    model = keras.models.clone_model(plain[0])
+    aware = compress.quantize_aware(model, calibration=[plain[1]])
+    compress.export(model, tmp_path / "m.tflite", calibration=[plain[1]])
+    compress.export(model, tmp_path / "m.tflite", quantize="dynamic")
+    compress.export(aware, tmp_path / "m.tflite")
+    left = weakref.ref(model), weakref.ref(aware)
+    del model, aware
+    gc.collect()
+    assert [each() for each in left] == [None, None]
+
+
+def test_size_compressed_is_of_the_file_exported(plain, tmp_path):
+    artifact = compress.export(plain[0], tmp_path / "m.tflite", quantize="none")
+    artifact.path.write_bytes(artifact.path.read_bytes() + b"\0")
+    with pytest.raises(compress.CompressError, match="no longer the file"):
+        _ = artifact.gzip_bytes

@@ -1,3 +1,5 @@
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -23,6 +25,8 @@ def test_equal_models_agree(exported):
     assert seen.max_difference < 1e-5 and seen.mean_difference <= seen.max_difference
     assert seen.latency_ms > 0 and (seen.bytes, seen.gzip_bytes) == (artifact.bytes, artifact.gzip_bytes)
     assert (seen.ops, seen.float_tensors) == (artifact.ops, artifact.float_tensors)
+    assert (seen.densified, seen.undelegated, seen.threads) == ((), {}, os.cpu_count())
+    assert seen.threads_latency_ms > 0 and (seen.peak_bytes is None or seen.peak_bytes > seen.bytes)
 
 
 def test_another_model_is_found_out(exported):

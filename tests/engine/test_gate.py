@@ -12,7 +12,7 @@ from recipes.engine.results import Evaluation
 
 def records(tmp_path, score, size=1000, islands=()):
     port = compress.Port("x", "int8", (1, 2), 0.1, 0)
-    artifact = compress.Artifact(tmp_path / "m.tflite", "int8", size, size, "0" * 64, {}, islands, port, port)
+    artifact = compress.Artifact(tmp_path / "m.tflite", "int8", size, "0" * 64, {}, islands, port, port)
     verification = compress.Verification(100, 1.0, 0.0, 0.0, 0.9, score, 0.9 - score, 1.0, size, size, {}, islands)
     return artifact, verification, Evaluation("test", 100, "classify", 0.1, {"accuracy": 0.9})
 

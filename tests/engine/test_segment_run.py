@@ -175,7 +175,7 @@ def test_evaluate_export_and_list_work_on_the_run(finished, capsys, tmp_path, mo
 )
 def test_the_gate_judges_the_miou(tmp_path, rules, score, words):
     port = compress.Port("x", "int8", (1, 2), 0.1, 0)
-    artifact = compress.Artifact(tmp_path / "m.tflite", "int8", 9, 9, "0" * 64, {}, (), port, port)
+    artifact = compress.Artifact(tmp_path / "m.tflite", "int8", 9, "0" * 64, {}, (), port, port)
     verification = compress.Verification(6, 1.0, 0.0, 0.0, 0.8, score, 0.8 - score, 1.0, 9, 9, {}, ())
     float_model = Evaluation("test", 6, "segment", 0.1, {"accuracy": 0.95, "miou": 0.8})
     reasons = gate.check(rules, artifact, verification, float_model)
