@@ -212,7 +212,7 @@ def test_every_kind_of_layer_comes_back_from_strip(rng):
                 np.testing.assert_array_equal(variable, seen[variable.name])
 
 
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_table_read_in_both_directions_is_pruned_and_clustered(tied, rng, tmp_path):
     keras.utils.set_random_seed(1)
     tokens = keras.Input((6,), dtype="int32")
