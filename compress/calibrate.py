@@ -12,6 +12,7 @@ from compress.graph import Graph
 Method = Literal["minmax", "percentile", "mse"]
 _BINS = 2048
 _TAIL = 1e-4
+_NARROWEST = 1e-6
 """Share of the values that `percentile` leaves out in all: the 99.99th percentile."""
 
 
@@ -87,8 +88,20 @@ def _extremes(graph: Graph, tensors: Sequence[keras.KerasTensor], batches: Itera
         count += 1
     if not count:
         raise CompressError("calibration is empty; give a few batches of model inputs (some hundred images in all)")
-    # A tensor that was zero throughout says nothing of its range.
-    return [(float(a), float(b)) if b - a > 1e-6 else (0.0, 1.0) for a, b in zip(low, high, strict=True)]
+    return [_wide_enough(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+
+def _wide_enough(low: float, high: float) -> tuple[float, float]:
+    """A range that the runtime can count in.
+
+    A tensor that was zero throughout says nothing of its range. All but zero is another matter: were its range 0 to 1,
+    a convolution that reads it would have inputs of steps far beyond those of its outputs, and XNNPACK, which takes
+    less than 256 of them, ends the process (ai-edge-litert 2.3).
+    """
+    if low == high:
+        return 0.0, 1.0
+    stretch = max(1.0, _NARROWEST / (high - low))
+    return low * stretch, high * stretch
 
 
 def _fitting(graph: Graph, batch: Any) -> Any:

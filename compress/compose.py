@@ -52,7 +52,7 @@ def opened(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) 
         args: symbolic tensors, in any structure, and other values.
         kwargs: the same, by name.
     """
-    if type(layer).__module__.startswith("keras.") or not isinstance(layer, keras.layers.Layer):
+    if not isinstance(layer, keras.layers.Layer) or (_is_stock(layer) and not _applies_own(layer)):
         return None
     kwargs = taken(layer, kwargs)
     read: list[Any] = []
@@ -94,6 +94,15 @@ def opened(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) 
     if any(id(variable) not in known for variable in layer.variables):
         return None  # it reads the weights of a layer that it does not call
     return Inside(function, read, layer, args, kwargs)
+
+
+def _is_stock(part: Any) -> bool:
+    return bool(part.__module__.startswith("keras."))
+
+
+def _applies_own(layer: Any) -> bool:
+    """Whether it is an Activation of a user's own function, which is composed of `keras.ops` as well."""
+    return type(layer) is keras.layers.Activation and not _is_stock(layer.activation)
 
 
 def _fixed(function: keras.Function, again: keras.Function, layer: keras.layers.Layer) -> bool:

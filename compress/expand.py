@@ -21,7 +21,7 @@ def expand(layer: Any) -> Chain:
       that do the same one after the other.
     - An activation inside a layer becomes a layer of its own.
     - SeparableConv becomes a depthwise and a 1x1 convolution.
-    - Rescaling and Normalization become a frozen batch normalisation.
+    - Rescaling and Normalization become a frozen batch normalisation; ConvNeXt's LayerScale one that trains.
     - LayerNormalization becomes means, differences and products, and a batch normalisation for its scale and offset.
     - A hard sigmoid becomes a sum, a ReLU6 and a product; an Average a sum and a product.
     - MultiHeadAttention becomes its projections, products and a softmax.
@@ -40,6 +40,8 @@ def expand(layer: Any) -> Chain:
         return _series(layer)
     if kind in ("Rescaling", "Normalization"):
         return _affine(layer)
+    if kind == "LayerScale":  # of `keras.applications`' ConvNeXt
+        return [_norm(layer.name, layer.projection_dim, layer.gamma, 0.0, trainable=layer.trainable)]
     if kind == "LayerNormalization" and over_last(layer):
         return _layer_norm(layer)
     if kind == "Activation" and layer.activation is keras.activations.hard_sigmoid:

@@ -83,13 +83,21 @@ class Attention(Formula):
         self.config = layer
         self.inner = keras.layers.MultiHeadAttention.from_config({**layer, "name": "inner"})
 
+    @classmethod
+    def of(cls, layer: keras.layers.MultiHeadAttention) -> Any:
+        """The same around a built layer, whose weights it shares."""
+        formula = cls(layer.get_config(), name=layer.name)
+        formula.inner = layer
+        formula.built = True
+        return formula
+
     @staticmethod
     def writes(layer: Any) -> bool:
         """Whether it knows all that this MultiHeadAttention does."""
+        if type(layer) is not keras.layers.MultiHeadAttention or layer._attention_axes not in ((1,), [1]):
+            return False
         config = layer.get_config()
-        plain = type(layer) is keras.layers.MultiHeadAttention and layer._attention_axes in ((1,), [1])
-        more = ("use_gate", "sliding_window", "use_sinks", "logit_soft_cap")
-        return plain and not any(config.get(name) for name in more)
+        return not any(config.get(name) for name in ("use_gate", "sliding_window", "use_sinks", "logit_soft_cap"))
 
     def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
         """Build the projections."""
@@ -111,6 +119,8 @@ class Attention(Formula):
     ) -> Any:
         """As MultiHeadAttention: queries `(batch, steps, width)` → `(batch, steps, output width)`, and the weights."""
         inner, key = self.inner, value if key is None else key
+        for tensor in (query, value, key):
+            tensor._keras_mask = None  # as Keras does: the mask goes on with the output alone
         masks = {"query_mask": query_mask, "value_mask": value_mask, "key_mask": key_mask}
         seen = inner._compute_attention_mask(
             query, value, **masks, attention_mask=attention_mask, use_causal_mask=use_causal_mask
@@ -125,6 +135,8 @@ class Attention(Formula):
             lowest = keras.ops.stop_gradient(keras.ops.min(logits, axis=-1, keepdims=True))
             logits = keras.ops.where(seen, logits, lowest - MARGIN)
         weights = keras.ops.softmax(logits, axis=-1)
+        if any(mask is not None for mask in (*masks.values(), attention_mask)):  # a query may see nothing at all
+            weights = keras.ops.where(seen, weights, 0.0)
         gathered = keras.ops.matmul(inner._dropout_layer(weights), v)
         outputs = inner._output_dense(keras.ops.transpose(gathered, (0, 2, 1, 3)))
         return (outputs, weights) if return_attention_scores else outputs

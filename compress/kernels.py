@@ -30,6 +30,7 @@ _PRODUCT = Kernel("kernel", -2, (-1,))
 _TRANSPOSED = Kernel("kernel", -1, (-2,))
 _DEPTHWISE = Kernel("kernel", None, (-2, -1))
 _POINTWISE = Kernel("pointwise_kernel", -2, (-1,))
+_TABLE = Kernel("embeddings", None, (-1,))
 _KERNELS = {
     layers.Dense: _PRODUCT,
     layers.Conv1D: _PRODUCT,
@@ -40,14 +41,16 @@ _KERNELS = {
     layers.DepthwiseConv2D: _DEPTHWISE,
     layers.SeparableConv1D: _POINTWISE,
     layers.SeparableConv2D: _POINTWISE,
-    layers.Embedding: Kernel("embeddings", None, (-1,)),
+    layers.Embedding: _TABLE,
+    layers.ReversibleEmbedding: _TABLE,
 }
 
 
 def kernel_of(layer: Any) -> Kernel | None:
     """The kernel of a stock Keras layer, behind its `Compressed` where it has one; None for any other layer.
 
-    Of a separable convolution it is the pointwise kernel, which is nearly all of it.
+    Of a separable convolution it is the pointwise kernel, which is nearly all of it; of a ReversibleEmbedding the table
+    that both directions read, or where each has its own, that of the look-up.
     """
     if isinstance(layer, Compressed):
         layer = layer.layer

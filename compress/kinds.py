@@ -8,7 +8,8 @@ from compress.wrapper import Compressed, weights_of
 
 Kind = Literal["weights", "table", "norm", "own", "same", "round", "fixed", "float"]
 """`weights`: its kernel gets a fake-quant, its output a range. `table`: its weights get a fake-quant, and its output,
-rows of them, lies on their steps. `norm`: batch normalisation. `own`: its output gets a range. `same`: LiteRT asks for
+rows of them, lies on their steps; looked up several times, each has a range as well. `norm`: batch normalisation.
+`own`: its output gets a range. `same`: LiteRT asks for
 one scale on input and output, so it shares its input's range. `round`: the same, but it computes new values that fall
 between steps. `fixed`: LiteRT prescribes the output range. `float`: not known to have an integer form."""
 
@@ -24,7 +25,7 @@ _OWN = {
 }  # fmt: skip
 _SAME = {
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "Identity",
-    "Flatten", "Reshape", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D",
+    "StochasticDepth", "Flatten", "Reshape", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D",
     "MaxPooling1D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
     "Masking", "MaxPool", "Max", "Min", "StopGradient", "BroadcastTo", "Transpose", "Squeeze", "ExpandDims", "GetItem",
 }  # fmt: skip
@@ -55,6 +56,10 @@ def kind(operation: Any) -> Kind:
         return "float"
     if name == "Embedding":
         return "table"
+    if name == "ReversibleEmbedding":
+        return "float" if operation.logit_soft_cap or operation.mask_zero else "table"
+    if name == "Dot":
+        return "float" if operation.normalize else "own"
     if recurrent_weights(operation):
         return "weights"
     if name in _SAME:  # before the layout: padding channels_first is padding all the same
@@ -96,7 +101,9 @@ def quantized_weights(layer: Any) -> tuple[str, ...]:
         return tuple(layer.int8_weights)
     if found := recurrent_weights(layer):
         return tuple(found)
-    return ("embeddings",) if isinstance(layer, keras.layers.Embedding) else ("kernel",)
+    if isinstance(layer, keras.layers.Embedding):
+        return ("embeddings",) if getattr(layer, "tie_weights", True) else ("embeddings", "reverse_embeddings")
+    return ("kernel",)
 
 
 _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}

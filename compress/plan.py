@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from compress.graph import Graph, Node
-from compress.kinds import core, fixed_range, fuses, kind
+from compress.kinds import Kind, core, fixed_range, fuses, kind
 
 Ends = tuple[float, float]
 
@@ -43,14 +43,17 @@ def make_plan(graph: Graph, bits: int = 8) -> Plan:
     folds = _folds(graph, readers)
     names = {id(tensor): tensor.name for tensor in keras.tree.flatten(graph.inputs)}
     taken = set(names.values())
+    looked_up = Counter(id(node.operation) for node in graph.nodes if _role(node) == "table")
     ranges: list[tuple[keras.KerasTensor, Ends | None]]
     ranges = [(tensor, None) for tensor in keras.tree.flatten(graph.inputs) if _is_float(tensor)]
     for node in graph.nodes:
-        role = kind(node.operation)
+        role = _role(node)
         for tensor in node.outputs:
             names[id(tensor)] = _unused(node.operation.name, taken)
-            if role in ("same", "round", "table") or not _is_float(tensor):
+            if role in ("same", "round") or not _is_float(tensor):
                 continue
+            if role == "table" and looked_up[id(node.operation)] == 1:
+                continue  # of one that is looked up twice the converter makes floats, unless each time has a range
             if role == "fixed" and None in readers[id(tensor)]:
                 continue  # the runtime fixes a softmax output itself; rounding it here would cut the loss's gradient
             if not _deferred(node, readers.get(id(tensor), []), folds):
@@ -95,13 +98,19 @@ def _deferred(node: Node, readers: list[Node | None], folds: dict[int, keras.lay
     """
     if len(readers) != 1 or readers[0] is None:
         return False
-    reader, role = readers[0].operation, kind(node.operation)
+    reader, role = readers[0].operation, _role(node)
     if folds.get(id(node.operation)) is reader:
         return True
     name = type(node.operation).__name__
     if (role in ("weights", "norm") or name in ("Add", "Subtract", "Multiply")) and fuses(reader):
         return True
     return role in ("weights", "norm", "own") and type(reader).__name__ == "Concatenate" and name != "Concatenate"
+
+
+def _role(node: Node) -> Kind:
+    """As `kind`; a table of embeddings that is called in reverse gives products, no rows."""
+    role, reverse = kind(node.operation), (*node.args[1:], node.kwargs.get("reverse"))[0]
+    return "weights" if role == "table" and reverse else role
 
 
 def _is_float(tensor: keras.KerasTensor) -> bool:

@@ -35,8 +35,8 @@ def prune(
     Without a schedule the weights are pruned at once. With `Polynomial(0.0, 0.8, end=steps)` sparsity grows while the
     copy trains, which costs less accuracy (Zhu & Gupta 2017): nothing but `fit` is needed, and a saved model goes on
     where it was. Pruned are the kernels of Dense, Conv1D and 2D, transposed and separable (the pointwise kernel)
-    convolutions, EinsumDense and Embedding; not biases, recurrent layers or a layer made of others such as
-    MultiHeadAttention. `sparsity` counts the zeros, `strip` makes it a plain Keras model again.
+    convolutions, EinsumDense, Embedding and ReversibleEmbedding; not biases, recurrent layers or a layer made of others
+    such as MultiHeadAttention. `sparsity` counts the zeros, `strip` makes it a plain Keras model again.
 
     What it buys: a smaller compressed file, whatever the pattern; the stock runtime is no faster for it. Blocks and
     n:m are for hardware and kernels that know them.

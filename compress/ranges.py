@@ -42,9 +42,15 @@ class FakeQuantWeights(keras.layers.Layer):
         self.channel_axes = channel_axes
         self.built = True
 
-    def call(self, weights: Weights, training: bool | None = None) -> Weights:
-        """Round the weight; the rest (biases are int32) passes."""
+    def call(self, weights: Weights, training: bool | None = None, reverse: bool = False) -> Weights:
+        """Round the weight; the rest (biases are int32) passes.
+
+        In `reverse`, a table of embeddings is the kernel of a product, and rounded as such, transposed: the converter
+        folds a rounding that a look-up and a product share into a table of floats.
+        """
         kernel = weights[self.weight]
+        if reverse:
+            kernel = keras.ops.transpose(kernel)
         flat = keras.ops.reshape(kernel, (*kernel.shape[: -self.channel_axes], -1))
         still = keras.ops.stop_gradient(flat)
         if self.gates > 1:
@@ -71,9 +77,10 @@ class FakeQuantWeights(keras.layers.Layer):
             # The op passes no gradient beyond its range, and the range ends at the largest weight give or take a
             # rounding error, which would freeze that weight.
             rounded = flat + keras.ops.stop_gradient(rounded - flat)
-        return {**weights, self.weight: keras.ops.reshape(rounded, kernel.shape)}
+        rounded = keras.ops.reshape(rounded, kernel.shape)
+        return {**weights, self.weight: keras.ops.transpose(rounded) if reverse else rounded}
 
-    def compute_output_spec(self, weights: Weights, training: bool | None = None) -> Weights:
+    def compute_output_spec(self, weights: Weights, training: bool | None = None, reverse: bool = False) -> Weights:
         """Shapes: as given."""
         return dict(weights)
 

@@ -123,7 +123,7 @@ def chosen(model: keras.Model, patterns: Sequence[str] | None, *, depthwise: boo
         taken = taken - matched if pattern.startswith("!") else taken | matched
     if not taken:
         raise CompressError(
-            f"model {model.name!r} has no layer to compress: of stock Dense, Conv, EinsumDense and Embedding layers "
+            f"model {model.name!r} has no layer to compress: of stock Dense, Conv, EinsumDense and embedding layers "
             "none is chosen (depthwise ones want depthwise=True)"
         )
     return taken

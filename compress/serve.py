@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from compress.expand import over_last
-from compress.formulas import standardized
+from compress.formulas import Attention, standardized
 from compress.graph import functional
 from compress.recurrent import Forms, is_recurrent, recur
 
@@ -60,6 +60,8 @@ def _stand_in(operation: Any, forms: Forms) -> Callable[..., Any] | None:
         return functools.partial(recur, operation, forms)
     if type(operation) is keras.layers.LayerNormalization and over_last(operation):
         return functools.partial(_normalized, operation)
+    if Attention.writes(operation):  # Keras's minus infinity for what is not seen would stretch int8 over all floats
+        return functools.partial(Attention.of(operation), training=False)
     return None
 
 

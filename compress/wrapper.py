@@ -1,5 +1,6 @@
 """The one mechanism: a layer that sees its weights through transforms."""
 
+import inspect
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -37,21 +38,23 @@ class Compressed(keras.layers.Layer):
                 transform.build(shapes)
         self.built = True
 
-    def seen(self) -> dict[str, Any]:
-        """The weights, by name, as the forward pass reads them."""
+    def seen(self, reverse: bool = False) -> dict[str, Any]:
+        """The weights, by name, as the forward pass reads them; in `reverse` for a ReversibleEmbedding's."""
         weights = {key: keras.ops.convert_to_tensor(variable) for key, variable in weights_of(self.layer).items()}
         for transform in self.transforms:
-            weights = transform(weights)
+            weights = transform(weights, reverse=True) if reverse and takes_reverse(transform) else transform(weights)
         return weights
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
-        """The layer's output, with the transformed weights."""
-        weights, variables = self.seen(), weights_of(self.layer)
+    def call(self, inputs: Any, mask: Any = None, reverse: bool = False) -> Any:
+        """The layer's output, with the transformed weights; `reverse` is for a ReversibleEmbedding."""
+        weights, variables = self.seen(reverse), weights_of(self.layer)
         # Every variable is mapped, the untouched ones too: on JAX the inner scope hides the trainer's outer one.
         mapping = [(variable, weights[key]) for key, variable in variables.items()]
-        masks = {"mask": mask} if mask is not None and self.layer._call_has_mask_arg else {}
+        more = {"mask": mask} if mask is not None and self.layer._call_has_mask_arg else {}
+        if reverse:
+            more["reverse"] = True
         with keras.StatelessScope(state_mapping=mapping):
-            outputs = self.layer(inputs, **masks)
+            outputs = self.layer(inputs, **more)
         if "bias" in weights and "bias" not in variables:
             outputs = outputs + weights["bias"]
         return outputs
@@ -59,6 +62,12 @@ class Compressed(keras.layers.Layer):
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """As the layer's own."""
         return self.layer.compute_mask(inputs, previous_mask)
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None, reverse: bool = False) -> Any:
+        """As the layer's own."""
+        if reverse:
+            return self.layer.compute_output_spec(inputs, reverse=True)
+        return super().compute_output_spec(inputs, mask)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """As the layer's own."""
@@ -77,6 +86,11 @@ class Compressed(keras.layers.Layer):
         layer = keras.saving.deserialize_keras_object(config.pop("layer"))
         transforms = [keras.saving.deserialize_keras_object(t) for t in config.pop("transforms")]
         return cls(layer, transforms, **config)
+
+
+def takes_reverse(transform: keras.layers.Layer) -> bool:
+    """Whether a transform does otherwise where the layer is called in reverse."""
+    return "reverse" in inspect.signature(transform.call).parameters
 
 
 def weights_of(layer: keras.layers.Layer) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Digits, and small networks with the structures that matter to a quantizer."""
 
+import dataclasses
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -100,6 +101,86 @@ class Trained:
 @pytest.fixture(scope="session", params=list(NETS))
 def trained(request, digits):
     return Trained(request.param, digits)
+
+
+@dataclasses.dataclass(frozen=True)
+class Learnt:
+    """A task: what a model reads, the answer at each place (-1 where none is asked), and how it learns.
+
+    `x` and `test_x` are arrays, or dictionaries of arrays by input.
+    """
+
+    x: object
+    y: np.ndarray
+    test_x: object
+    test_y: np.ndarray
+    epochs: int = 10
+    rate: float = 3e-3
+    tune: int = 1  # epochs with rounding
+
+
+@pytest.fixture
+def learnt():
+    return Learnt
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The float model, the quantization-aware one, the file, and what they answer on held-out examples."""
+
+    model: keras.Model
+    small: keras.Model
+    artifact: compress.Artifact
+    accuracy: float
+    small_accuracy: float
+    agreement: float
+    float_agreement: float
+
+
+def few(x, count):
+    return {name: values[:count] for name, values in x.items()} if isinstance(x, dict) else x[:count]
+
+
+def run_file(artifact, x):
+    lite = compress.LiteModel(artifact.path)
+    assert all(port.dtype in ("int8", "int32", "int64") for port in lite.inputs)
+    assert lite.output.dtype == "int8"
+    if isinstance(x, dict):
+        return lite.run(x)[lite.output.name]
+    return lite.predict(x)
+
+
+@pytest.fixture
+def to_integers(tmp_path, request):
+    """Train a model on a task, then with rounding, export it and compare the three on what is held out."""
+
+    def run(model, task, *, target="cpu"):
+        for layer in model._flatten_layers():
+            if isinstance(layer, layers.BatchNormalization):
+                layer.momentum = 0.9  # few batches
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+        steps = task.epochs * (len(task.y) // 64 + 1)
+        model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(task.rate, steps)), loss)
+        model.fit(task.x, task.y, batch_size=64, epochs=task.epochs, verbose=0)
+        calibration = [few(task.x, 256)]
+        small = compress.quantize_aware(model, calibration=calibration)
+        small.compile(keras.optimizers.Adam(1e-4), loss)
+        small.fit(task.x, task.y, batch_size=64, epochs=task.tune, verbose=0)
+        artifact = compress.export(small, tmp_path / "m.tflite", calibration=calibration, target=target)
+        asked = task.test_y >= 0
+        assert asked.sum() >= 300
+        exact, rounded = (each.predict(task.test_x, verbose=0).argmax(-1)[asked] for each in (model, small))
+        integers, right = run_file(artifact, task.test_x).argmax(-1)[asked], task.test_y[asked]
+        shares = (exact == right, rounded == right, integers == rounded, integers == exact)
+        outcome = Outcome(model, small, artifact, *(float(np.mean(share)) for share in shares))
+        name = request.node.callspec.id if hasattr(request.node, "callspec") else request.node.name
+        print(
+            f"| {name} | {outcome.accuracy:.4f} | {outcome.small_accuracy:.4f} | {outcome.agreement:.4f} "
+            f"| {outcome.float_agreement:.4f} | {len(artifact.float_tensors)} |"
+        )
+        return outcome
+
+    return run
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras.src.applications.convnext import LayerScale, StochasticDepth
 
 import compress
 
@@ -40,6 +41,12 @@ def einsum_back(x):
     return layers.EinsumDense("abcd,cde->abe", output_shape=(16, 5), bias_axes="e")(x)
 
 
+@keras.saving.register_keras_serializable(package="test_layers")
+def gelu_tanh(x):
+    """A function of one's own, in an Activation."""
+    return keras.activations.gelu(x, approximate=True)
+
+
 FULL_INT8 = {
     "conv and separate relu": (IMAGE, lambda x: layers.ReLU()(conv(x))),
     "strided, dilated, grouped": (IMAGE, lambda x: conv(conv(conv(x, strides=2), dilation_rate=2), groups=2)),
@@ -70,6 +77,12 @@ FULL_INT8 = {
     "masked attention": (SERIES, lambda x: layers.MultiHeadAttention(2, 4)(*[layers.Masking()(x)] * 2)),
     "einsum": (SERIES, lambda x: einsum_back(einsum_heads(x))),
     "max pooling read twice": (IMAGE, lambda x: dense_block(layers.MaxPooling2D(3, 1, padding="same")(conv(x)))),
+    "function of one's own": (VECTOR, lambda x: layers.Dense(4)(layers.Dense(9, activation=gelu_tanh)(x))),
+    "layer scale": (
+        VECTOR,
+        lambda x: layers.Add()([x, StochasticDepth(0.5)(LayerScale(0.5, 12)(layers.Dense(12)(x)))]),
+    ),
+    "product of two": (SERIES, lambda x: layers.Dot(axes=(2, 1))([x, layers.Dense(6)(layers.Flatten()(x))])),
     "rescaling": (IMAGE, lambda x: conv(layers.Rescaling(0.5, offset=1.0)(x))),
 }
 
@@ -126,3 +139,51 @@ def test_trained_ranges_of_16_bits_become_integers_too(name, rng, tmp_path):
     difference = np.abs(compress.LiteModel(artifact.path).predict(x) - wanted).max() / np.ptp(wanted)
     # A layer normalisation squares: its variance has few steps where it is small.
     assert difference < (5e-3 if name == "layer normalisation" else 1e-3), difference
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_embeddings_in_reverse_are_full_int8(tied, rng, tmp_path):
+    keras.utils.set_random_seed(1)
+    table = layers.ReversibleEmbedding(20, 8, tie_weights=tied, embeddings_initializer="normal", name="table")
+    tokens = keras.Input((6,), dtype="int32")
+    model = keras.Model(tokens, table(layers.Dense(8, activation="relu", name="middle")(table(tokens)), reverse=True))
+    x = rng.integers(0, 20, (48, 6)).astype(np.int32)
+    small = compress.quantize_aware(model, calibration=[x])
+    assert compress.report(small) == compress.Report(("table", "middle"), ())
+    rows = np.array(small.get_layer("table").seen()["embeddings"])
+    steps = rows / np.abs(rows).max() * 127
+    np.testing.assert_allclose(steps, np.rint(steps), atol=1e-2)
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.float_tensors == () and artifact.output.dtype == "int8"
+    apart = np.abs(compress.LiteModel(artifact.path).predict(x) - small.predict(x, verbose=0)) / artifact.output.scale
+    assert apart.max() <= 3.01 and apart.mean() < 0.3, (apart.max(), apart.mean())
+    np.testing.assert_allclose(compress.strip(small).predict(x, verbose=0), model.predict(x, verbose=0), atol=5e-3)
+    small.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), small.predict(x, verbose=0))
+
+
+def test_a_table_that_is_looked_up_twice_is_full_int8(rng, tmp_path):
+    keras.utils.set_random_seed(1)
+    table = layers.Embedding(20, 8, embeddings_initializer="normal")
+    source, target = (keras.Input((6,), dtype="int32", name=name) for name in ("source", "target"))
+    model = keras.Model([source, target], layers.Dense(4)(layers.Multiply()([table(source), table(target)])))
+    x = {name: rng.integers(0, 20, (48, 6)).astype(np.int32) for name in ("source", "target")}
+    small = compress.quantize_aware(model, calibration=[x])
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.float_tensors == () and artifact.output.dtype == "int8"
+    (answers,) = compress.LiteModel(artifact.path).run(x).values()
+    apart = np.abs(answers - small.predict(x, verbose=0)) / artifact.output.scale
+    assert apart.max() <= 3.01 and apart.mean() < 0.3, (apart.max(), apart.mean())
+
+
+def test_all_but_zero_is_no_wide_range(rng, tmp_path):
+    """XNNPACK would end the process: 256 steps of the inputs and more to one of the outputs."""
+    keras.utils.set_random_seed(1)
+    tiny = keras.initializers.Constant(1e-8)
+    inputs = keras.Input(IMAGE)
+    x = conv(conv(inputs, kernel_initializer=tiny), bias_initializer=keras.initializers.Constant(1e-5))
+    model = keras.Model(inputs, x)
+    small = compress.quantize_aware(model, calibration=[rng.uniform(size=(8, *IMAGE)).astype(np.float32)])
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.float_tensors == ()

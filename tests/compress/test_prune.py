@@ -212,6 +212,31 @@ def test_every_kind_of_layer_comes_back_from_strip(rng):
                 np.testing.assert_array_equal(variable, seen[variable.name])
 
 
+@pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_table_read_in_both_directions_is_pruned_and_clustered(tied, rng, tmp_path):
+    keras.utils.set_random_seed(1)
+    tokens = keras.Input((6,), dtype="int32")
+    table = layers.ReversibleEmbedding(20, 8, tie_weights=tied, embeddings_initializer="normal", name="table")
+    model = keras.Model(tokens, table(layers.Dense(8, name="middle")(table(tokens)), reverse=True))
+    ids = rng.integers(0, 20, (48, 6)).astype(np.int32)
+    pruned = compress.prune(model, 0.5, layers=["table"])
+    left = np.array(pruned.get_layer("table").seen()["embeddings"])
+    changed = compress.cluster(pruned, 4, layers=["table"])
+    rows = np.array(changed.get_layer("table").seen()["embeddings"])
+    assert np.mean(left == 0) == 0.5 and (rows[left == 0] == 0).all() and len(np.unique(rows)) == 4
+    middle = np.array(changed.get_layer("middle")(rows[ids]))
+    back = rows.T if tied else model.get_layer("table").reverse_embeddings
+    np.testing.assert_allclose(changed.predict(ids, verbose=0), middle @ np.array(back), rtol=1e-4, atol=1e-6)
+    plain = compress.strip(changed)
+    np.testing.assert_allclose(plain.predict(ids, verbose=0), changed.predict(ids, verbose=0), rtol=1e-4, atol=1e-6)
+    small = compress.quantize_aware(changed, calibration=[ids])
+    few = np.array(small.get_layer("table").seen()["embeddings"])
+    assert (few[rows == 0] == 0).all() and len(np.unique(few)) == 4
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    apart = np.abs(compress.LiteModel(artifact.path).predict(ids) - small.predict(ids, verbose=0))
+    assert artifact.float_tensors == () and apart.max() <= 3.01 * artifact.output.scale
+
+
 def test_a_mask_of_steps_passes_a_pruned_table_and_layer(rng):
     tokens = keras.Input((5,), dtype="int32")
     x = layers.Dense(4)(layers.Embedding(9, 4, mask_zero=True)(tokens))

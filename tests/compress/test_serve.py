@@ -66,6 +66,37 @@ def test_a_transformer_is_exact_in_float_and_integers_throughout_in_int8(tmp_pat
     assert seen.agreement > 0.95 and seen.mean_difference < 0.05 * np.ptp(expected)
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_with_masks_is_exact_and_int8_sees_no_infinity(causal, tmp_path):
+    """Keras gives logits that are not seen the lowest of all floats: the range of a tensor, if int8 has to hold it."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((10, 4), name="series")
+    x = inputs if causal else layers.Masking()(inputs)
+    y, weights = layers.MultiHeadAttention(2, 4)(x, x, use_causal_mask=causal, return_attention_scores=True)
+    model = varied(keras.Model(inputs, layers.Concatenate()([layers.Flatten()(y), layers.Flatten()(weights)])))
+    x = series(200)
+    x[:, 7:] = 0
+    expected = model.predict(x, verbose=0)
+    artifact = compress.export(model, tmp_path / "m.tflite", quantize="none")
+    np.testing.assert_allclose(compress.LiteModel(artifact.path).predict(x), expected, atol=1e-5)
+    artifact = compress.export(model, tmp_path / "m.tflite", calibration=[x[:100]])
+    assert artifact.float_tensors == ()
+    difference = np.abs(compress.LiteModel(artifact.path).predict(x) - expected)
+    assert difference.mean() < 0.01 * np.ptp(expected)
+
+
+def test_a_mask_goes_on_behind_attention_as_keras_hands_it(tmp_path):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((10, 4), name="series")
+    x = layers.Masking()(inputs)
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 4)(x, x)])
+    model = varied(keras.Model(inputs, layers.LSTM(3)(x)))
+    x = series()
+    x[:, 7:] = 0
+    artifact = compress.export(model, tmp_path / "m.tflite", quantize="none")
+    np.testing.assert_allclose(compress.LiteModel(artifact.path).predict(x), model.predict(x, verbose=0), atol=1e-5)
+
+
 def test_two_inputs_tokens_both(tmp_path):
     """As Word2Vec and a translator have them, in a list; and as a step of a language model has them, in a dict."""
     keras.utils.set_random_seed(0)
