@@ -3,7 +3,6 @@
 import functools
 import gzip
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from compress import convert, flatbuffer, lite, micro, tfmot
 from compress.calibrate import singly
 from compress.convert import SIGNATURE as MAIN
 from compress.errors import CompressError
+from compress.files import check_folder, whole
 from compress.flatbuffer import Port
 from compress.merge import merge
 from compress.metadata import Metadata, attach
@@ -123,8 +123,7 @@ def export(
     if problem := mismatch(quantize, target):
         raise CompressError("; ".join(problem))
     path = Path(path)
-    if not path.parent.is_dir():
-        raise CompressError(f"{path.parent} is no folder, so {path.name} cannot be written there")
+    check_folder(path)
     if tfmot.is_tf_keras(model) and not (tfmot.is_quantize_aware(model) and quantize == "int8" and not stream_steps):
         raise CompressError(
             f"model {model.name!r} is of tf_keras: only what TFMOT made quantization-aware is exported, as int8 and "
@@ -148,14 +147,8 @@ def export(
         content = attach(content, metadata)
     lite.try_out(content, origin=f"the file exported from {model.name!r}")
     arena = micro.MicroModel(content).arena_bytes if target == "microcontroller" else 0
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as temporary:
         temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CompressError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return replace(describe(path, quantize=quantize), target=target, arena_bytes=arena)
 
 
