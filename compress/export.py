@@ -11,7 +11,7 @@ from typing import Any, Literal
 import keras
 
 from compress import convert, flatbuffer, lite, micro, tfmot
-from compress.calibrate import singly
+from compress.batches import singly
 from compress.convert import SIGNATURE as MAIN
 from compress.errors import CompressError
 from compress.files import check_folder, whole
@@ -203,7 +203,4 @@ def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any
             raise CompressError(
                 f"layer {layer.name!r} masks steps of {layer.mask_value}, which int8 does not find; pad with zeros"
             )
-    examples = [example for batch in calibration for example in singly(model, batch)]
-    if not examples:
-        raise CompressError("calibration is empty; give a few batches of model inputs")
-    return convert.post_training(model, examples=examples, integer_only=target in INTEGER)
+    return convert.post_training(model, examples=list(singly(model, calibration)), integer_only=target in INTEGER)
