@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.graph import taken
+from compress.graph import set_weights, taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def opened(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) 
     try:
         if not layer.built:
             layer(*inner_args, **inner_kwargs)
-            layer.set_weights(weights)
+            set_weights(layer, weights)
         if not layer.trainable:
             for inner in layer._flatten_layers(include_self=False):
                 inner.trainable = False  # made after the layer itself was told

@@ -132,8 +132,15 @@ def run_chain(chain: Chain, args: tuple, kwargs: dict[str, Any], *, call: Callab
         args = (call(layer, args, kwargs) if call else layer(*args, **kwargs),)
         kwargs = {}
         if weights:
-            layer.set_weights(weights)
+            set_weights(layer, weights)
     return args[0]
+
+
+def set_weights(layer: Any, weights: list[np.ndarray]) -> None:
+    """Give a built layer, or a model, its weights."""
+    layer.set_weights(weights)
+    for each in layer._flatten_layers():
+        getattr(each, "finalize_state", lambda: None)()  # Normalization computes with what it derives from them
 
 
 def rebuild(

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from compress.errors import CompressError
-from compress.graph import functional, positional, run_chain
+from compress.graph import functional, positional, run_chain, set_weights
 from compress.kernels import is_depthwise, kernel_of
 from compress.wrapper import Compressed
 
@@ -47,8 +47,7 @@ def rewrapped(model: keras.Model, wrap: Callable[[Any, int], Any]) -> keras.Mode
         fresh = copies[id(operation)]
         outputs = run_chain([(fresh, [])], args, kwargs)
         if new and kernel_of(operation) is None and not _nests(operation) and getattr(operation, "weights", None):
-            fresh.set_weights(operation.get_weights())
-            getattr(fresh, "finalize_state", lambda: None)()  # Normalization computes with what it derives from them
+            set_weights(fresh, operation.get_weights())
         return outputs
 
     def copied(model: Any) -> keras.Model:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from compress.errors import CompressError
-from compress.graph import float32_layers, functional
+from compress.graph import float32_layers, functional, set_weights
 from compress.lite import LiteModel
 from compress.recurrent import Plain, is_recurrent
 from compress.trace import float32
@@ -53,7 +53,7 @@ def streaming(model: keras.Model, *, steps: int = 1) -> keras.Model:
         raise CompressError(f"model {model.name!r} cannot stream: it must read one series and have one output")
     source = float32(model)
     copy = keras.models.clone_model(functional(source))
-    copy.set_weights(source.get_weights())
+    set_weights(copy, source.get_weights())
     entry = copy.inputs[0]
     dtype = "float32" if keras.backend.is_float_dtype(entry.dtype) else entry.dtype
     piece = keras.Input((steps, *entry.shape[2:]), dtype=dtype, name=entry.name)

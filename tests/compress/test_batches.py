@@ -80,5 +80,5 @@ def test_tokens_are_whole_numbers():
     tokens = keras.Input((3,), dtype="int32", name="tokens")
     model = keras.Model(tokens, layers.Flatten()(layers.Embedding(5, 2)(tokens)))
     assert by_name(model, np.ones((2, 3)), place="here")["tokens"].dtype == np.int32
-    with pytest.raises(compress.CompressError, match="'tokens' takes int32; got float64 such as 0.5"):
+    with pytest.raises(compress.CompressError, match=r"'tokens' takes int32; got float64 such as 0\.5"):
         by_name(model, np.full((2, 3), 0.5), place="here")
