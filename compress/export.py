@@ -23,7 +23,7 @@ from compress.rules import INTEGER, Target
 from compress.stream import STREAM, streaming
 from compress.strip import has_recurrent, strip, with_float_loops
 from compress.targets import FORMATS, limits, mismatch
-from compress.trace import float32
+from compress.trace import float32, with_float_pixels
 from compress.wrapper import Compressed
 
 Quantize = Literal["int8", "float16", "dynamic", "none"]
@@ -95,7 +95,8 @@ def export(
         path: the file to write.
         quantize: `int8`: weights and activations, input and output. `float16`: weights stored in half precision.
             `dynamic`: int8 weights, activations rounded as they come. `none`: float32.
-        calibration: for `int8` after training: batches of inputs, `(batch, …)` floats, some hundred examples in all.
+        calibration: for `int8` after training: batches of inputs, `(batch, …)` as the model takes them, some hundred
+            examples in all.
         metadata: labels and normalisation to write into the file.
         stream_steps: above 0, the file has a second signature, `stream`, that takes so many steps of the series and
             the states of all recurrent layers and gives the new states: see `streaming` and `LiteStream`.
@@ -203,4 +204,5 @@ def _converted(model: keras.Model, quantize: Quantize, calibration: Iterable[Any
             raise CompressError(
                 f"layer {layer.name!r} masks steps of {layer.mask_value}, which int8 does not find; pad with zeros"
             )
+    model = with_float_pixels(model)
     return convert.post_training(model, examples=list(singly(model, calibration)), integer_only=target in INTEGER)

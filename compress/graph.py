@@ -2,7 +2,7 @@
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,9 +116,9 @@ def float32_layers() -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def input_like(tensor: keras.KerasTensor) -> keras.KerasTensor:
-    """A new model input of the same shape and name; float ones become float32."""
-    dtype = "float32" if keras.backend.is_float_dtype(tensor.dtype) else tensor.dtype
+def input_like(tensor: keras.KerasTensor, floats: Collection[str] = ()) -> keras.KerasTensor:
+    """A new model input of the same shape and name; float ones, and those named in `floats`, become float32."""
+    dtype = "float32" if keras.backend.is_float_dtype(tensor.dtype) or tensor.name in floats else tensor.dtype
     return keras.Input(batch_shape=tensor.shape, dtype=dtype, name=tensor.name)
 
 

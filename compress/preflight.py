@@ -13,7 +13,7 @@ from compress.errors import CompressError
 from compress.graph import functional
 from compress.rules import INTEGER, Finding, Target, check
 from compress.targets import layer_of, limits, mismatch
-from compress.trace import float32
+from compress.trace import float32, with_float_pixels
 
 _EXAMPLES = 4
 
@@ -52,7 +52,8 @@ def preflight(
             if not isinstance(layer, keras.Model) and named & {part.name for part in layer._flatten_layers()}
         }
         with _trained(model):
-            found += [each for each in _try(float32(model), quantize, target) if each.layer not in known]
+            ready = with_float_pixels(float32(model)) if quantize == "int8" else float32(model)
+            found += [each for each in _try(ready, quantize, target) if each.layer not in known]
     order = ("refused", "float", "slow")
     return tuple(sorted(found, key=lambda each: order.index(each.severity)))
 

@@ -41,7 +41,7 @@ def report(model: keras.Model) -> Report:
     """
     quantized: list[str] = []
     rest: list[tuple[str, str]] = []
-    graph = trace(model, look_inside=not is_quantize_aware(model))
+    graph = trace(model, look_inside=not is_quantize_aware(model), pixels_as_floats=True)
     for operation in {id(node.operation): node.operation for node in graph.nodes if _is_float(node)}.values():
         role = kind(operation)
         if role in ("weights", "table"):
@@ -105,7 +105,7 @@ def quantize_aware(
         raise CompressError(f"model {model.name!r} is quantization-aware already")
     if ranges not in ("minmax", "percentile", "mse"):
         raise CompressError(f"ranges={ranges!r} is none of 'minmax', 'percentile', 'mse'")
-    graph = trace(model, look_inside=True)
+    graph = trace(model, look_inside=True, pixels_as_floats=True)
     plan = make_plan(graph)
     _check_patterns(widths, graph)
     measured = [tensor for tensor, fixed in plan.ranges if fixed is None]

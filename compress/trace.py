@@ -4,6 +4,7 @@ This is what the rewriting passes work on: nested models are inlined, `mixed_flo
 user's model is left alone.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ from compress.graph import (
     run_chain,
 )
 from compress.kinds import core
+from compress.pixels import numbers
 
 
 @dataclass
@@ -104,6 +106,8 @@ class _Tracer:
             outputs = self.emit(operation, (image,), {})  # a mask is of the series, and no image fits it
             back = keras.layers.Reshape((-1, image.shape[-1]), name=f"{operation.name}_as_series")
             return self.emit(back, (outputs,), {})
+        if type(operation).__name__ == "Cast" and args[0].dtype == operation.dtype:
+            return args[0]
         outputs = operation(*args, **kwargs)
         self.nodes.append(Node(operation, args, kwargs, tuple(keras.tree.flatten(outputs))))
         squeezes = self.simpler and type(operation) is keras.layers.Reshape and args[0].shape[1] == 1
@@ -123,7 +127,9 @@ class _Tracer:
 
 
 @float32_layers()
-def trace(model: keras.Model, *, simpler: bool = True, look_inside: bool = False) -> Graph:
+def trace(
+    model: keras.Model, *, simpler: bool = True, look_inside: bool = False, pixels_as_floats: bool = False
+) -> Graph:
     """Copy `model` into a flat float32 graph that computes the same.
 
     Args:
@@ -131,15 +137,23 @@ def trace(model: keras.Model, *, simpler: bool = True, look_inside: bool = False
         simpler: whether layers that have a simpler equivalent are replaced by it (see `compress.expand`); else they
             stay the user's own, and only nested models are inlined.
         look_inside: replace layers that are composed of others and of `keras.ops` by those (see `compress.compose`).
+        pixels_as_floats: whether inputs of whole numbers that are no tokens become inputs of float32, which a file can
+            store as int8 with a scale.
 
     Raises:
         CompressError: the model is subclassed or not built.
     """
     source = functional(model)
-    inputs = keras.tree.map_structure(input_like, source._inputs_struct)
-    tracer = _Tracer(look_inside, simpler)
-    outputs = tracer.run(source, inputs, prefix="")
-    return Graph(model.name, inputs, outputs, tracer.live(outputs))
+
+    def traced(floats: Collection[str]) -> Graph:
+        inputs = keras.tree.map_structure(lambda tensor: input_like(tensor, floats), source._inputs_struct)
+        tracer = _Tracer(look_inside, simpler)
+        outputs = tracer.run(source, inputs, prefix="")
+        return Graph(model.name, inputs, outputs, tracer.live(outputs))
+
+    graph = traced(())
+    pixels = numbers(graph) if pixels_as_floats else ()
+    return traced(pixels) if pixels else graph
 
 
 @float32_layers()
@@ -153,4 +167,19 @@ def float32(model: keras.Model) -> keras.Model:
     if not any(is_half(layer.compute_dtype) for layer in model._flatten_layers(include_self=False)):
         return model
     graph = trace(model)
+    return keras.Model(graph.inputs, graph.outputs, name=graph.name)
+
+
+@float32_layers()
+def with_float_pixels(model: keras.Model) -> keras.Model:
+    """The model itself, or a copy that takes as float32 what it takes as whole numbers and computes with.
+
+    Raises:
+        CompressError: it has no graph.
+    """
+    if not any(keras.backend.is_int_dtype(tensor.dtype) for tensor in model.inputs):
+        return model
+    graph = trace(model, simpler=False, pixels_as_floats=True)
+    if [tensor.dtype for tensor in keras.tree.flatten(graph.inputs)] == [tensor.dtype for tensor in model.inputs]:
+        return model
     return keras.Model(graph.inputs, graph.outputs, name=graph.name)
