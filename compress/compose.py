@@ -83,13 +83,13 @@ def opened(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) 
         if not layer.trainable:
             for inner in layer._flatten_layers(include_self=False):
                 inner.trainable = False  # made after the layer itself was told
-        if layer._trainable_variables or layer._non_trainable_variables:
-            return None  # weights of its own, of which a graph knows nothing
+        if layer._trainable_variables or layer._non_trainable_variables or layer.activity_regularizer is not None:
+            return None  # weights or a loss of its own, of which a graph knows nothing
         function, again = (keras.Function(stand_ins, layer.call(*inner_args, **inner_kwargs, **mode)) for mode in modes)
     except Exception:  # whatever a user's layer raises where it meets no real tensor
         return None
-    if not _fixed(function, again, layer):
-        return None
+    if any(each._losses for each in layer._flatten_layers()) or not _fixed(function, again, layer):
+        return None  # `add_loss`: of an activation it raises above, of weights it would be lost
     known = {id(variable) for each in function.operations for variable in getattr(each, "variables", ())}
     if any(id(variable) not in known for variable in layer.variables):
         return None  # it reads the weights of a layer that it does not call

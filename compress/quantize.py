@@ -178,7 +178,16 @@ def _wrapped(layer: Any, norm: Any, bits: int, transforms: Sequence[keras.layers
     axes = 2 if depthwise else 1
     transforms = list(transforms)
     if norm is not None:
-        fold = Fold(norm.epsilon, norm.scale, norm.center, axes, name="fold", trainable=norm.trainable)
+        fold = Fold(
+            norm.epsilon,
+            norm.scale,
+            norm.center,
+            axes,
+            norm.gamma_regularizer,
+            norm.beta_regularizer,
+            name="fold",
+            trainable=norm.trainable,
+        )
         transforms.append(fold)
     per_channel = isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
     gates = recurrent_weights(layer)

@@ -50,8 +50,10 @@ class Compressed(keras.layers.Layer):
         # Every variable is mapped, the untouched ones too: on JAX the inner scope hides the trainer's outer one.
         mapping = [(variable, weights[key]) for key, variable in variables.items()]
         masks = {"mask": mask} if mask is not None and self.layer._call_has_mask_arg else {}
-        with keras.StatelessScope(state_mapping=mapping):
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
             outputs = self.layer(inputs, **masks)
+        if scope.losses:  # of the activity; as new tensors, for what is inside knows the old ones by their ids
+            self.add_loss([loss + 0.0 for loss in scope.losses])
         if "bias" in weights and "bias" not in variables:
             outputs = outputs + weights["bias"]
         return outputs
