@@ -16,6 +16,7 @@ from compress.convert import SIGNATURE as MAIN
 from compress.errors import CompressError
 from compress.files import check_folder, whole
 from compress.flatbuffer import Port
+from compress.functional import with_graph
 from compress.merge import merge
 from compress.metadata import Metadata, attach
 from compress.quantize import is_quantize_aware
@@ -130,6 +131,7 @@ def export(
             f"model {model.name!r} is of tf_keras: only what TFMOT made quantization-aware is exported, as int8 and "
             "without a stream; others go back to Keras first, by compress.tfmot.to_keras"
         )
+    model = model if tfmot.is_tf_keras(model) else with_graph(model)
     more = dict(signatures or {})
     if stream_steps:
         wrapped = any(isinstance(layer, Compressed) for layer in model._flatten_layers())

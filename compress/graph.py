@@ -9,8 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.errors import CompressError
-
 Chain = list[tuple[Any, list[np.ndarray]]]
 """Layers that follow one another, each with the weights to set once it is built (none: leave them)."""
 
@@ -49,22 +47,6 @@ class Graph:
         for tensor in keras.tree.flatten(self.outputs):
             readers.setdefault(id(tensor), []).append(None)
         return readers
-
-
-def functional(model: keras.Model) -> Any:
-    """The model as a Functional over the same layers.
-
-    Raises:
-        CompressError: it is subclassed or not built, so there is no graph to rewrite.
-    """
-    if isinstance(model, keras.Sequential) and model.built:
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    if hasattr(model, "_run_through_graph"):
-        return model
-    raise CompressError(
-        f"model {model.name!r} has no graph of layers (it is subclassed or not built); "
-        "compress takes Functional and built Sequential models"
-    )
 
 
 def as_float32(config: Any) -> Any:

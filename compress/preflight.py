@@ -10,7 +10,7 @@ import numpy as np
 
 from compress import convert, flatbuffer, lite
 from compress.errors import CompressError
-from compress.graph import functional
+from compress.functional import with_graph
 from compress.rules import INTEGER, Finding, Target, check
 from compress.targets import layer_of, limits, mismatch
 from compress.trace import float32, with_float_pixels
@@ -36,7 +36,7 @@ def preflight(
         What was found, the worst first; empty when the file will be as asked.
     """
     try:
-        functional(model)
+        model = with_graph(model)
     except CompressError as error:
         return (Finding(model.name, str(error), "build it with keras.Model(inputs, outputs)", "refused"),)
     if problem := mismatch(quantize, target):

@@ -37,7 +37,7 @@ def report(model: keras.Model) -> Report:
     """Which layers of `model`, quantization-aware or not yet, are quantized and which stay float.
 
     Raises:
-        CompressError: the model is subclassed or not built.
+        CompressError: the model has no graph.
     """
     quantized: list[str] = []
     rest: list[tuple[str, str]] = []
@@ -79,7 +79,7 @@ def quantize_aware(
     `report` names them. The copy is flat (nested models are inlined), float32 and not compiled.
 
     Args:
-        model: a trained Functional or Sequential model; it is not changed.
+        model: a trained model; a subclassed one must have a fixed graph. It is not changed.
         calibration: batches of model inputs, `(batch, …)` float arrays, some hundred examples in all. Only TFMOT needs
             none.
         bits: of the kernels, 8 or 4 (two weights a byte); or such a number for each name pattern of layers, of which

@@ -1,4 +1,4 @@
-"""A Functional or Sequential model traced into a flat graph, over fresh float32 copies of its layers.
+"""A model traced into a flat graph, over fresh float32 copies of its layers.
 
 This is what the rewriting passes work on: nested models are inlined, `mixed_float16` becomes float32, and the
 user's model is left alone.
@@ -13,13 +13,13 @@ import keras
 from compress.carry import carried
 from compress.compose import opened
 from compress.expand import expand, is_elementwise, is_long
+from compress.functional import functional, has_graph, open_model, with_graph
 from compress.graph import (
     Chain,
     Graph,
     Node,
     copy_operation,
     float32_layers,
-    functional,
     input_like,
     is_half,
     positional,
@@ -47,6 +47,10 @@ class _Tracer:
 
         def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
             if isinstance(operation, keras.Model):
+                if not has_graph(operation):
+                    inside = open_model(operation, args, kwargs)
+                    outputs = self.run(inside.function, inside.tensors, prefix=f"{prefix}{operation.name}_")
+                    return inside.with_masks(outputs)
                 # A `training=False` here is no loss: Keras itself overrides it when the outer model trains.
                 return self.run(functional(operation), args[0], prefix=f"{prefix}{operation.name}_")
             args, kwargs = positional(operation, args, kwargs)
@@ -133,7 +137,7 @@ def trace(
     """Copy `model` into a flat float32 graph that computes the same.
 
     Args:
-        model: Functional, or a built Sequential.
+        model: see `compress.functional.functional`.
         simpler: whether layers that have a simpler equivalent are replaced by it (see `compress.expand`); else they
             stay the user's own, and only nested models are inlined.
         look_inside: replace layers that are composed of others and of `keras.ops` by those (see `compress.compose`).
@@ -141,7 +145,7 @@ def trace(
             store as int8 with a scale.
 
     Raises:
-        CompressError: the model is subclassed or not built.
+        CompressError: the model has no graph: see `compress.functional.functional`.
     """
     source = functional(model)
 
@@ -158,12 +162,12 @@ def trace(
 
 @float32_layers()
 def float32(model: keras.Model) -> keras.Model:
-    """The model itself when it computes in float32 throughout, else a float32 copy.
+    """The model itself when it computes in float32 throughout and has a graph, else a float32 copy.
 
     Raises:
         CompressError: it has no graph.
     """
-    functional(model)
+    model = with_graph(model)
     if not any(is_half(layer.compute_dtype) for layer in model._flatten_layers(include_self=False)):
         return model
     graph = trace(model)

@@ -10,10 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress import flatbuffer, runtime
+from compress import flatbuffer, runtime, tfmot
 from compress.batches import arranged, labelled
 from compress.errors import CompressError
 from compress.export import Artifact
+from compress.functional import with_graph
 from compress.lite import LiteModel
 from compress.micro import MicroReport, compare
 
@@ -100,6 +101,7 @@ def verify(
     """
     path = file.path if isinstance(file, Artifact) else Path(file)
     lite = LiteModel(path)
+    model = model if tfmot.is_tf_keras(model) else with_graph(model)
     names = [tensor.name for tensor in model.inputs]
     if len(names) == 1 and len(lite.inputs) == 1:
         names = [lite.input.name]
