@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from compress.errors import CompressError
 from compress.files import whole
 from compress.sensitivity import Sensitivity
 
@@ -14,8 +15,10 @@ def plot_sensitivity(found: Sensitivity, path: str | Path) -> Path:
         path: the file to write.
 
     Raises:
-        CompressError: it cannot be written.
+        CompressError: it cannot be written, or there is no layer.
     """
+    if not found.layers:
+        raise CompressError(f"model {found.model!r} has no layer that is rounded, so there is nothing to plot")
     from matplotlib.figure import Figure
 
     path = Path(path)
