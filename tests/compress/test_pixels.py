@@ -6,7 +6,7 @@ import pytest
 
 import compress
 from compress.pixels import numbers
-from compress.trace import trace
+from compress.trace import trace, with_float_pixels
 
 layers = keras.layers
 
@@ -33,11 +33,18 @@ def pixels(rng):
 
 
 @pytest.mark.parametrize("name", BEGINNINGS)
-def test_pixels_are_int8_from_the_input_on(name, pixels, tmp_path):
+def test_pixels_are_told_from_tokens(name, pixels):
     model = pixel_net(BEGINNINGS[name])
+    assert numbers(trace(model, look_inside=True)) == {"image"} and not compress.report(model).float_layers
+    copy = with_float_pixels(model)
+    assert copy.inputs[0].dtype == "float32" and model.inputs[0].dtype == "uint8"
+    np.testing.assert_allclose(copy(pixels.astype(np.float32)), model(pixels), atol=1e-6)
+
+
+def test_pixels_are_int8_from_the_input_on(pixels, tmp_path):
+    model = pixel_net(BEGINNINGS["reshaped"])
     expected = model.predict(pixels, verbose=0)
     small = compress.quantize_aware(model, calibration=[pixels])
-    assert not compress.report(model).float_layers
     for source, calibration in ((small, None), (model, [pixels])):
         artifact = compress.export(source, tmp_path / "m.tflite", calibration=calibration)
         assert artifact.float_tensors == () and (artifact.input.dtype, artifact.input.name) == ("int8", "image")
