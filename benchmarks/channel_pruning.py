@@ -57,7 +57,8 @@ def network(name: str, macs: float, rounds: int) -> None:
 def compare(form: str, files: dict[str, compress.Artifact], rounds: int) -> None:
     """Time the files in turns and print each against the first."""
     running = {label: compress.LiteModel(file.path) for label, file in files.items()}
-    repeats = max(5, round(0.03 / timed(running["whole"], 5)))
+    whole = next(iter(files))
+    repeats = max(5, round(0.03 / timed(running[whole], 5)))
     times: dict[str, list[float]] = {label: [] for label in files}
     for turn in range(rounds):
         labels = list(files)
@@ -65,7 +66,7 @@ def compare(form: str, files: dict[str, compress.Artifact], rounds: int) -> None
         for label in labels[first:] + labels[:first]:
             times[label].append(timed(running[label], repeats))
     for label, file in files.items():
-        ratios = [ours / whole for ours, whole in zip(times[label], times["whole"], strict=True)]
+        ratios = [ours / theirs for ours, theirs in zip(times[label], times[whole], strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
         took = 1e3 * statistics.median(times[label])
         print(

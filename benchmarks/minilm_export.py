@@ -21,7 +21,7 @@ from ai_edge_quantizer import quantizer, recipe_manager
 
 import compress
 import zoo
-from compress import convert
+from compress import convert, forms
 from compress.export import describe
 from recipes.engine import Data, data
 
@@ -72,7 +72,7 @@ def measure(name: str, path: Path, texts: np.ndarray, wanted: np.ndarray) -> Non
 
 
 def wider(model: keras.Model, tokens: np.ndarray) -> Iterator[tuple[str, bytes]]:
-    """Files with activations of 16 bits, throughout and where they are wide, which `compress.export` does not offer."""
+    """Files with activations of 16 bits, throughout (as `int16x8` has them) and where they are wide."""
     content, everything = convert.to_float(model), quantizer.qtyping.TFLOperationName.ALL_SUPPORTED
     ranges: Any = None
     for name, parts in (("16 bits", [(".*", 16)]), ("8 bits, 16 where wide", [(".*", 8), (WIDE, 16)])):
@@ -81,7 +81,7 @@ def wider(model: keras.Model, tokens: np.ndarray) -> Iterator[tuple[str, bytes]]
             manager.add_static_config(names, everything, activation_num_bits=bits, weight_num_bits=8)
         if ranges is None:
             examples = [{model.inputs[0].name: row[np.newaxis]} for row in tokens]
-            ranges = convert._extremes(content, examples, manager)
+            ranges = forms.extremes(content, examples, manager)
         made = quantizer.Quantizer(bytearray(content), manager.get_quantization_recipe())
         yield name, bytes(made.quantize(ranges, enable_progress_report=False).quantized_model)
 

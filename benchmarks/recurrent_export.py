@@ -17,6 +17,7 @@ import tyro
 
 from compress import convert, flatbuffer, lite
 from compress.batches import singly
+from compress.forms import quantized
 from compress.recurrent import Forms
 
 LOOP, UNROLLED = Forms(fuse=False), Forms(fuse=False, unroll=True)
@@ -48,8 +49,8 @@ def forms(kind: type, model: keras.Model, examples: list[convert.Example]) -> di
     """The forms of a model, each by how it is made; that of a plain conversion first."""
     made: dict[str, Callable[[], bytes]] = {
         "loop, float": lambda: convert.to_float(model, LOOP),
-        "loop, dynamic": lambda: convert.quantized(convert.to_float(model, LOOP), "dynamic", []),
-        "loop, int8": lambda: convert.quantized(convert.to_float(model, LOOP), "static", examples),
+        "loop, dynamic": lambda: quantized(convert.to_float(model, LOOP), "dynamic"),
+        "loop, int8": lambda: quantized(convert.to_float(model, LOOP), "int8", examples),
     }
     if kind is keras.layers.LSTM:
         made["fused, float"] = lambda: convert.to_float(model)

@@ -1,29 +1,25 @@
 """Keras model → bytes of a `.tflite` file. The only module that imports TensorFlow, and only when it runs."""
 
 import contextlib
-import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
-from compress import flatbuffer
+from compress import by_layer, flatbuffer
 from compress.errors import CompressError
+from compress.forms import SIGNATURE, STATIC, Example, Quantize, quantized
 from compress.lookup import look_up
 from compress.nibbles import has_nibbles, packed
 from compress.recurrent import LSTM, Forms
 from compress.rescale import mend, unbound
 from compress.serve import answer
+from compress.wide import trained_ranges, without_ranges
 
-SIGNATURE = "serve"
 _FORMS = Forms()
-
-
-Example = dict[str, np.ndarray]
-"""One example: for each input, by name, an array whose first axis is 1."""
+_NO_SCOPES: Mapping[int, str] = {}
 
 
 def to_float(model: keras.Model, forms: Forms = _FORMS) -> bytes:
@@ -36,8 +32,18 @@ def quantization_aware(model: keras.Model) -> bytes:
 
     Its recurrent layers, which have no trained ranges, are loops: on this path the converter fails at the fused LSTM.
     """
-    content = mend(_convert(model, _from_fake_quants, Forms(fuse=False)))
+    content = mend(_convert(model, _integers, Forms(fuse=False)))
     return packed(content) if has_nibbles(model) else content
+
+
+def wide_quantization_aware(model: keras.Model) -> bytes:
+    """The int16x8 file of a `quantize_aware` model with activations of 16 bits; int16 in and out.
+
+    Not through fake-quants: see `compress.wide`. Recurrent layers are loops of int8 weights.
+    """
+    plain, ends = without_ranges(model)
+    content = _convert(plain, lambda converter: None, Forms(fuse=False), by_layer.scopes(plain))
+    return quantized(content, "int16x8", ranges=trained_ranges(plain, content, ends))
 
 
 def quantization_aware_twin(twin: Any) -> bytes:
@@ -46,101 +52,87 @@ def quantization_aware_twin(twin: Any) -> bytes:
     def serve(*inputs: Any) -> Any:
         return twin(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
 
-    return _converted(serve, twin, _from_fake_quants)
+    return _converted(serve, twin, _integers)
 
 
-def _from_fake_quants(converter: Any) -> None:
+def _integers(converter: Any, *, form: Quantize = "int8") -> None:
     import tensorflow as tf
 
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter.inference_input_type = converter.inference_output_type = tf.int8 if form == "int8" else tf.int16
 
 
-def post_training(model: keras.Model, *, examples: list[Example], integer_only: bool = False) -> bytes:
-    """The int8 file of a float model, its ranges the extremes over `examples`; int8 in and out.
+def post_training(
+    model: keras.Model, *, examples: list[Example], integer_only: bool = False, form: Quantize = "int8"
+) -> bytes:
+    """The int8 or int16x8 file of a float model, its ranges the extremes over `examples`; integers in and out.
 
     ai-edge-quantizer does it. It leaves float the operators that it has no rule for (version 0.10: LEAKY_RELU, PRELU,
     MINIMUM, REDUCE_MAX, TILE and more); where some are left, the TensorFlow converter's own post-training path is
     tried as well, and the file with fewer float tensors wins. The fused LSTM is the converter's alone. A loop, which
     ends the converter's process, is the quantizer's alone: its weights become int8, what it computes stays float. So
-    a model with both is written with loops only, and with `integer_only` there are none.
+    a model with both is written with loops only, and with `integer_only` there are none. LiteRT's LSTM has no
+    activations of 16 bits: with `int16x8` it is written as the others are.
     """
-    content = to_float(model, Forms(unroll=integer_only))
+    forms = Forms(fuse=form == "int8", unroll=integer_only)
+    content = to_float(model, forms)
     ops = flatbuffer.operators(content)
     if LSTM in ops and "WHILE" not in ops:
-        return _converter_post_training(model, examples, Forms(unroll=integer_only))
+        return _converter_post_training(model, examples, forms, form)
     if "WHILE" in ops:
         content = to_float(model, Forms(fuse=False)) if LSTM in ops else content
-        return quantized(content, "static", examples)
+        return quantized(content, form, examples)
     candidates = []
     with contextlib.suppress(ValueError, RuntimeError, KeyError, NotImplementedError):
-        candidates.append(quantized(content, "static", examples))
+        candidates.append(quantized(content, form, examples))
     if not candidates or flatbuffer.inspect(candidates[0]).float_tensors:
-        candidates.append(_converter_post_training(model, examples, Forms(unroll=integer_only)))
+        try:
+            candidates.append(_converter_post_training(model, examples, forms, form))
+        except CompressError:  # of 16 bits the converter has fewer operators
+            if not candidates or form == "int8":
+                raise
     return min(candidates, key=lambda content: len(flatbuffer.inspect(content).float_tensors))
 
 
-def light(model: keras.Model, *, recipe: str) -> bytes:
-    """`float16`: weights in half precision; `dynamic`: int8 weights. No calibration; float in and out.
+def light(model: keras.Model, *, form: Quantize) -> bytes:
+    """A file that takes and gives floats, with smaller weights; no calibration.
 
-    ai-edge-quantizer does it, but for the fused LSTM, which only the converter knows. That leaves an LSTM of few input
-    channels (fewer than 1,024 weights) in float; then a loop of int8 weights may be the smaller file, and wins.
+    ai-edge-quantizer does it, but for the fused LSTM, which only the converter knows, in `float16` and `dynamic`; in
+    other forms it is a loop. The converter leaves an LSTM of few input channels (fewer than 1,024 weights) in float;
+    then a loop of int8 weights may be the smaller file, and wins.
     """
     import tensorflow as tf
 
     content = to_float(model)
     if LSTM not in flatbuffer.operators(content):
-        return quantized(look_up(content), recipe, [])
+        return quantized(look_up(content), form)
 
     def settings(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if recipe == "float16":
+        if form == "float16":
             converter.target_spec.supported_types = [tf.float16]
 
-    fused = _convert(model, settings)
-    if recipe == "float16":
-        return fused
-    return min(fused, quantized(look_up(to_float(model, Forms(fuse=False))), recipe, []), key=len)
+    if form == "float16":
+        return _convert(model, settings)
+    loops = quantized(look_up(to_float(model, Forms(fuse=False))), form)
+    return min(_convert(model, settings), loops, key=len) if form == "dynamic" else loops
 
 
-def quantized(content: bytes, recipe: str, examples: list[Example]) -> bytes:
-    """A float file quantized by ai-edge-quantizer: `static` (int8, over `examples`), `dynamic` or `float16`."""
-    from ai_edge_quantizer import quantizer, recipe_manager
+def layer_by_layer(model: keras.Model, forms: Mapping[str, Quantize], *, examples: list[Example]) -> bytes:
+    """The file of a float model whose layers have the number formats that `forms` gives their names.
 
-    manager = recipe_manager.RecipeManager()
-    names = quantizer.qtyping.TFLOperationName
-    everything, algorithms = names.ALL_SUPPORTED, quantizer.AlgorithmName
-    if recipe == "static":
-        manager.add_static_config(".*", everything, activation_num_bits=8, weight_num_bits=8)
-        if inside := "|".join(f"(^|;){re.escape(name)};" for name in flatbuffer.computed_in_loops(content)):
-            manager.add_quantization_config(inside, everything, algorithm_key=algorithms.NO_QUANTIZE)
-            manager.add_dynamic_config(inside, names.FULLY_CONNECTED, num_bits=8)
-    elif recipe == "dynamic":
-        manager.add_dynamic_config(".*", everything, num_bits=8)
-    else:
-        manager.add_weight_only_config(".*", everything, num_bits=16, algorithm_key=algorithms.FLOAT_CASTING)
-    rewriter = quantizer.Quantizer(bytearray(content), manager.get_quantization_recipe())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of the interpreter, about keeping intermediate tensors
-        ranges = _extremes(content, examples, manager) if examples else None
-        return bytes(rewriter.quantize(ranges, enable_progress_report=False).quantized_model)
+    Its recurrent layers are loops, inside which a `STATIC` form is `dynamic`: there are no ranges.
 
-
-def _extremes(content: bytes, examples: list[Example], recipes: Any) -> Any:
-    """Lowest and highest value of every tensor over all examples.
-
-    The quantizer's own `calibrate` averages over single images, which clips the extremes of most. Of a file with a
-    loop only its calibration by profile can read the tensors.
+    Args:
+        model: with a graph of layers.
+        forms: as `export(quantize=)` takes it, checked.
+        examples: for the ranges, where one is `STATIC`.
     """
-    from ai_edge_quantizer.calibrator import CalibrationMode, Calibrator
-    from ai_edge_quantizer.utils.qsv_utils import min_max_update
-
-    modes = CalibrationMode
-    looped = "WHILE" in flatbuffer.operators(content)
-    mode = modes.CALIBRATION_PROFILER_BASED if looped else modes.CALIBRATION_PRESERVE_ALL_TENSORS
-    calibrator = Calibrator(content, num_threads=1, mode=mode, qsv_update_func=min_max_update)
-    calibrator.calibrate({SIGNATURE: examples}, recipes)
-    return calibrator.get_model_qsvs()
+    content = look_up(_convert(model, lambda converter: None, Forms(fuse=False), by_layer.scopes(model)))
+    chosen = by_layer.chosen(model, content, forms)
+    if not chosen:
+        return content
+    return quantized(content, chosen, examples if set(chosen.values()) & set(STATIC) else [])
 
 
 class _Fresh(str):
@@ -156,24 +148,27 @@ class _Fresh(str):
     __hash__ = str.__hash__
 
 
-def _converter_post_training(model: keras.Model, examples: list[Example], forms: Forms) -> bytes:
+def _converter_post_training(model: keras.Model, examples: list[Example], forms: Forms, form: Quantize) -> bytes:
     import tensorflow as tf
 
     def settings(converter: Any) -> None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        _integers(converter, form=form)
         converter.representative_dataset = lambda: ((_Fresh(SIGNATURE), example) for example in examples)
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+        if form == "int16x8":
+            wide = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+            converter.target_spec.supported_ops = [wide]
 
-    return mend(_convert(model, settings, forms))
+    content = _convert(model, settings, forms)
+    return mend(content) if form == "int8" else content
 
 
-def _convert(model: keras.Model, settings: Any, forms: Forms = _FORMS) -> bytes:
+def _convert(model: keras.Model, settings: Any, forms: Forms = _FORMS, scopes: Mapping[int, str] = _NO_SCOPES) -> bytes:
     if keras.backend.backend() != "tensorflow":
         raise CompressError(
             f"Keras runs on {keras.backend.backend()}; export needs TensorFlow: save the model, set "
             "KERAS_BACKEND=tensorflow, load and export it there"
         )
-    return _converted(lambda *inputs: answer(model, list(inputs), forms), model, settings)
+    return _converted(lambda *inputs: answer(model, list(inputs), forms, scopes), model, settings)
 
 
 def _converted(serve: Callable[..., Any], model: Any, settings: Any) -> bytes:

@@ -124,8 +124,10 @@ def activation_name(operation: Any) -> str:
     return name.lower() if name in ("Softmax", "Sigmoid", "Tanh") else ""
 
 
-def fixed_range(operation: Any) -> tuple[float, float]:
-    """Lowest and highest real value of a `fixed` operation's output."""
+def fixed_range(operation: Any, bits: int = 8) -> tuple[float, float]:
+    """Lowest and highest real value of a `fixed` operation's output; of 16 bits all have scale 1/32768."""
+    if bits == 16:
+        return -32767 / 32768, 32767 / 32768
     return _FIXED[activation_name(operation)]
 
 

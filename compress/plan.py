@@ -29,11 +29,15 @@ class Plan:
     folds: dict[int, keras.layers.BatchNormalization]
 
 
-def make_plan(graph: Graph) -> Plan:
+def make_plan(graph: Graph, bits: int = 8) -> Plan:
     """Plan the fake-quants of a traced float model.
 
     One range after each operation's fused activation: a convolution, its batch normalisation and its ReLU make one.
     Operations that LiteRT runs on a single scale (pooling, padding, reshaping) keep their input's range.
+
+    Args:
+        graph: the model.
+        bits: of the activations, 8 or 16.
     """
     readers = graph.consumers()
     folds = _folds(graph, readers)
@@ -50,7 +54,7 @@ def make_plan(graph: Graph) -> Plan:
             if role == "fixed" and None in readers[id(tensor)]:
                 continue  # the runtime fixes a softmax output itself; rounding it here would cut the loss's gradient
             if not _deferred(node, readers.get(id(tensor), []), folds):
-                ranges.append((tensor, fixed_range(node.operation) if role == "fixed" else None))
+                ranges.append((tensor, fixed_range(node.operation, bits) if role == "fixed" else None))
     return Plan(ranges, names, folds)
 
 

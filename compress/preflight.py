@@ -10,6 +10,7 @@ import numpy as np
 
 from compress import convert, flatbuffer, lite
 from compress.errors import CompressError
+from compress.forms import STATIC, Quantize
 from compress.functional import with_graph
 from compress.rules import INTEGER, Finding, Target, check
 from compress.targets import layer_of, limits, mismatch
@@ -19,16 +20,16 @@ _EXAMPLES = 4
 
 
 def preflight(
-    model: keras.Model, *, quantize: str = "int8", target: Target = "cpu", trial: bool = True
+    model: keras.Model, *, quantize: Quantize = "int8", target: Target = "cpu", trial: bool = True
 ) -> tuple[Finding, ...]:
     """Say, before training, which part of a model will not export, will stay float, or will be slow.
 
-    Rules for layers are followed by a trial: the untrained model is converted, and with `int8` quantized over random
-    inputs. That takes seconds for a small model, as long as its export for a large one.
+    Rules for layers are followed by a trial: the untrained model is converted, and with `int8` or `int16x8` quantized
+    over random inputs. That takes seconds for a small model, as long as its export for a large one.
 
     Args:
         model: a built model; its weights do not matter.
-        quantize: as for `export`.
+        quantize: as for `export`, one for all layers.
         target: as for `export`.
         trial: whether to convert it; without, only the rules speak.
 
@@ -52,7 +53,7 @@ def preflight(
             if not isinstance(layer, keras.Model) and named & {part.name for part in layer._flatten_layers()}
         }
         with _trained(model):
-            ready = with_float_pixels(float32(model)) if quantize == "int8" else float32(model)
+            ready = with_float_pixels(float32(model)) if quantize in STATIC else float32(model)
             found += [each for each in _try(ready, quantize, target) if each.layer not in known]
     order = ("refused", "float", "slow")
     return tuple(sorted(found, key=lambda each: order.index(each.severity)))
@@ -70,13 +71,14 @@ def _trained(model: keras.Model) -> Iterator[None]:
         model.set_weights(before)
 
 
-def _try(model: keras.Model, quantize: str, target: Target) -> Iterator[Finding]:
+def _try(model: keras.Model, quantize: Quantize, target: Target) -> Iterator[Finding]:
     try:
         content = convert.to_float(model)
         lite.try_out(content, origin="the file")
-        if quantize == "int8":
-            content = convert.post_training(model, examples=_random(model), integer_only=target in INTEGER)
-            lite.try_out(content, origin="the int8 file")
+        if quantize in STATIC:
+            examples, integer_only = _random(model), target in INTEGER
+            content = convert.post_training(model, examples=examples, integer_only=integer_only, form=quantize)
+            lite.try_out(content, origin=f"the {quantize} file")
     except CompressError as error:
         yield from _refused(model, str(error.__cause__ or error))
         return
@@ -84,7 +86,7 @@ def _try(model: keras.Model, quantize: str, target: Target) -> Iterator[Finding]
     if "CUSTOM" in inside.ops:
         yield Finding(model.name, "the file has an operator that LiteRT lacks", "use layers of Keras", "refused")
     yield from limits(content, model, target)
-    if quantize != "int8" or target == "edgetpu":  # whose limits name what is float
+    if quantize not in STATIC or target == "edgetpu":  # whose limits name what is float
         return
     places: dict[str, set[str]] = {}
     for operator, tensor in flatbuffer.float_operators(content):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import keras
@@ -13,6 +12,7 @@ from compress.errors import CompressError
 from compress.fold import Fold
 from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, rebuild, run_chain
 from compress.kinds import core, kind, quantized_weights, recurrent_weights
+from compress.patterns import check_patterns, first_match
 from compress.plan import Plan, make_plan
 from compress.ranges import FakeQuantWeights, Range
 from compress.trace import trace
@@ -61,12 +61,18 @@ def is_quantize_aware(model: keras.Model) -> bool:
     return any(isinstance(layer, Range) for layer in model._flatten_layers())
 
 
+def activation_bits(model: keras.Model) -> int:
+    """Of the activations of a model that `quantize_aware` made: 8 or 16."""
+    return max(layer.bits for layer in model._flatten_layers() if isinstance(layer, Range))
+
+
 @float32_layers()
 def quantize_aware(
     model: keras.Model,
     *,
     calibration: Iterable[Any] | None = None,
     bits: int | Mapping[str, int] = 8,
+    activations: int = 8,
     ranges: Method = "minmax",
     engine: Literal["edgezoo", "tfmot"] = "edgezoo",
 ) -> keras.Model:
@@ -83,17 +89,21 @@ def quantize_aware(
         calibration: batches of model inputs, `(batch, …)` float arrays, some hundred examples in all. Only TFMOT needs
             none.
         bits: of the kernels, 8 or 4 (two weights a byte); or such a number for each name pattern of layers, of which
-            the first that matches counts (`{"head": 8, "*": 4}`), and 8 where none does. Activations have 8, and tables
-            of embeddings.
+            the first that matches counts (`{"head": 8, "*": 4}`), and 8 where none does. Tables of embeddings have 8.
+        activations: bits of the activations, 8 or 16. Those of 16 are symmetric around zero (LiteRT's 16x8 scheme), go
+            with kernels of 8 alone, and are exported with `quantize="int16x8"`: for what 256 steps are too coarse for,
+            and for accelerators that have them; on a CPU LiteRT's kernels for them are slow.
         ranges: how those of the activations start: `minmax`, `percentile` or `mse`; see `compress.calibrate`.
         engine: `tfmot` gives the tf_keras model that TFMOT makes, of 8 bits; see `compress.tfmot`.
 
     Raises:
         CompressError: the model has no graph or is quantized already, the calibration is missing or does not fit,
-            `bits` is none of these, a pattern matches no layer, or TFMOT cannot do it.
+            `bits` or `activations` is none of these, a pattern matches no layer, or TFMOT cannot do it.
     """
     if tfmot.asked(engine):
-        tfmot.only(calibration=calibration is None, bits=bits == 8, ranges=ranges == "minmax")
+        tfmot.only(
+            calibration=calibration is None, bits=bits == 8, activations=activations == 8, ranges=ranges == "minmax"
+        )
         return tfmot.quantize_aware(model)
     if calibration is None:
         raise CompressError("quantize_aware needs calibration=: batches of inputs, some hundred examples in all")
@@ -101,28 +111,29 @@ def quantize_aware(
     for width in widths.values():
         if width not in (8, 4):
             raise CompressError(f"bits={width!r} is neither 8 nor 4")
+    if activations not in (8, 16):
+        raise CompressError(f"activations={activations!r} is neither 8 nor 16")
+    if activations == 16 and set(widths.values()) != {8}:
+        raise CompressError(f"bits={bits!r} with activations=16: kernels have 8 bits there")
+    if activations == 16 and ranges == "mse":
+        raise CompressError("ranges='mse' weighs the error of 256 steps; with activations=16 take another")
     if is_quantize_aware(model):
         raise CompressError(f"model {model.name!r} is quantization-aware already")
     if ranges not in ("minmax", "percentile", "mse"):
         raise CompressError(f"ranges={ranges!r} is none of 'minmax', 'percentile', 'mse'")
     graph = trace(model, look_inside=True, pixels_as_floats=True)
-    plan = make_plan(graph)
-    _check_patterns(widths, graph)
+    plan = make_plan(graph, activations)
+    names = (node.operation.name for node in graph.nodes if kind(node.operation) == "weights")
+    check_patterns(widths, names, what="bits", layers="layer of weights")
     measured = [tensor for tensor, fixed in plan.ranges if fixed is None]
     found = measure_ranges(graph, measured, calibration, method=ranges) if measured else []
     ends = dict(zip(map(id, measured), found, strict=True))
     inserted = {}
     for tensor, fixed in plan.ranges:
         low, high = fixed or ends[id(tensor)]
-        inserted[id(tensor)] = Range(low, high, 8, 1.0 if fixed else 0.99, name=f"{plan.names[id(tensor)]}_range")
+        momentum = 1.0 if fixed else 0.99
+        inserted[id(tensor)] = Range(low, high, activations, momentum, name=f"{plan.names[id(tensor)]}_range")
     return _assemble(graph, plan, inserted, widths)
-
-
-def _check_patterns(widths: Mapping[str, int], graph: Graph) -> None:
-    names = {node.operation.name for node in graph.nodes if kind(node.operation) == "weights"}
-    for pattern in widths:
-        if pattern != "*" and not any(fnmatchcase(name, pattern) for name in names):
-            raise CompressError(f"bits: {pattern!r} matches no layer of weights; there are {', '.join(sorted(names))}")
 
 
 def _assemble(graph: Graph, plan: Plan, ranges: dict[int, Range], widths: Mapping[str, int]) -> keras.Model:
@@ -168,7 +179,7 @@ def _replacement(node: Node, norm: Any, widths: Mapping[str, int]) -> Chain:
     copy.build(node.inputs[0].shape)
     copy.set_weights(weights)
     free = role == "weights" and not recurrent_weights(core(layer))
-    bits = next((width for pattern, width in widths.items() if free and fnmatchcase(layer.name, pattern)), 8)
+    bits = first_match(widths, [layer.name] if free else []) or 8
     return [(_wrapped(core(copy), norm, bits, getattr(copy, "transforms", [])), [])]
 
 

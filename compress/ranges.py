@@ -96,7 +96,10 @@ def weight_range(kernel: Any, *, per_channel: bool) -> Any:
 
 @keras.saving.register_keras_serializable(package="edgezoo")
 class Range(keras.layers.Layer):
-    """Rounds a tensor to asymmetric per-tensor integers (int8: 256 steps) between `low` and `high`.
+    """Rounds a tensor to per-tensor integers between `low` and `high`: asymmetric int8 (256 steps), or int16.
+
+    Those of 16 bits are symmetric, from -32767 to 32767, the larger end being the 32767th: LiteRT's kernels of int16
+    have no zero point.
 
     The range starts from calibration and follows the batches in training as a moving average (Jacob et al. 2018,
     section 3.1); in inference, where `trainable` is False, and once `FreezeRanges` has come to its epoch, it stands
@@ -105,7 +108,7 @@ class Range(keras.layers.Layer):
     Args:
         low: lowest real value at first.
         high: highest real value at first.
-        bits: 8.
+        bits: 8 or 16.
         momentum: of the moving average; 1 keeps the range as it is (softmax and the like, whose range LiteRT fixes).
         **kwargs: what every Keras layer takes.
     """
@@ -130,6 +133,9 @@ class Range(keras.layers.Layer):
         """Round `inputs`, after following them when training; `observe=False` only rounds."""
         if training and observe and self.trainable and self.momentum < 1.0:
             self.follow(keras.ops.stop_gradient(inputs))
+        if self.bits == 16:
+            high = keras.ops.maximum(keras.ops.abs(self.low), keras.ops.abs(self.high))
+            return keras.quantizers.fake_quant_with_min_max_vars(inputs, -high, high, num_bits=16, narrow_range=True)
         return keras.quantizers.fake_quant_with_min_max_vars(inputs, self.low, self.high, num_bits=self.bits)
 
     def follow(self, inputs: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import keras
 
+from compress.forms import STATIC
 from compress.recurrent import fusable, is_recurrent
 
 Severity = Literal["refused", "float", "slow"]
@@ -92,31 +93,32 @@ def _recurrent(layer: Any, quantize: str, target: Target) -> Found:
             "take convolutions over the steps",
             "refused",
         )
-    if fusable(layer):
+    if fusable(layer) and quantize != "int16x8":
         return None
     why = _why_not_fused(layer)
     # `layer.input` is a list where a mask comes in too.
     steps = layer._inbound_nodes[0].input_tensors[0].shape[1] if layer._inbound_nodes else None
-    if target in INTEGER and quantize == "int8":
+    if target in INTEGER and quantize in STATIC:
         if not is_recurrent(layer) or layer.return_state:
             return f"{why}, and cannot be written out in integers", "take an LSTM with tanh and sigmoid", "refused"
         if steps is not None and steps > UNROLLED:
             advice = f"take an LSTM with tanh and sigmoid, or at most {UNROLLED} steps"
             return f"{why}, and is written out over {steps} steps: about {5 * steps:,} KB", advice, "slow"
         return None
-    if quantize != "int8":
+    if quantize not in STATIC:
         return None
     problem = f"{why}, so it is a loop: its weights are int8, what it computes stays float"
     if not is_recurrent(layer):
         problem = f"{why}, so it is a loop, and all of it stays float"
-    return (
-        problem,
-        "for integers throughout take an LSTM with tanh and sigmoid, or export with target='integer'",
-        "float",
-    )
+    advice = "for integers throughout take an LSTM with tanh and sigmoid, or export with target='integer'"
+    if fusable(layer):
+        advice = "for integers throughout take quantize='int8', or export with target='integer'"
+    return problem, advice, "float"
 
 
 def _why_not_fused(layer: Any) -> str:
+    if fusable(layer):
+        return "the LSTM operator has no activations of 16 bits"
     if type(layer) is not keras.layers.LSTM:
         return f"{type(layer).__name__} has no operator of its own"
     for name, wanted in (("activation", keras.activations.tanh), ("recurrent_activation", keras.activations.sigmoid)):
@@ -127,9 +129,9 @@ def _why_not_fused(layer: Any) -> str:
 
 
 def _masking(layer: Any, quantize: str, target: Target) -> Found:
-    if not isinstance(layer, keras.layers.Masking) or quantize != "int8" or layer.mask_value == 0:
+    if not isinstance(layer, keras.layers.Masking) or quantize not in STATIC or layer.mask_value == 0:
         return None
-    problem = f"in int8 a step is not found to be padding by values of {layer.mask_value}"
+    problem = f"in integers a step is not found to be padding by values of {layer.mask_value}"
     return problem, "pad with zeros, and leave mask_value as it is", "refused"
 
 

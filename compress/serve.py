@@ -1,7 +1,7 @@
 """What a model computes in a file: its graph, with some layers written as LiteRT computes them best."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -12,23 +12,28 @@ from compress.functional import functional, has_graph
 from compress.recurrent import Forms, is_recurrent, recur
 
 
-def answer(model: keras.Model, inputs: list[Any], forms: Forms) -> Any:
+def answer(model: keras.Model, inputs: list[Any], forms: Forms, scopes: Mapping[int, str]) -> Any:
     """What `model` answers in inference, within a `tf.function`; the same as the model itself.
 
     Args:
         model: a model; one without a graph of layers is called as it is.
         inputs: a tensor for each of its inputs, in order.
         forms: how recurrent layers are written.
+        scopes: names, by id of the layer or operation, that the tensors it computes are to bear.
     """
-    if not (has_graph(model) and any(_stand_in(layer, forms) for layer in model._flatten_layers())):
+    if not (has_graph(model) and (scopes or any(_stand_in(layer, forms) for layer in model._flatten_layers()))):
         structure = getattr(model, "_inputs_struct", None)
         if isinstance(structure, dict):
             return model(keras.tree.pack_sequence_as(structure, inputs), training=False)
         return model(inputs[0] if len(inputs) == 1 else inputs, training=False)
 
     def call(operation: Any) -> Callable[..., Any]:
+        made = computed(operation)
+        return _named(scopes[id(operation)], made) if id(operation) in scopes else made
+
+    def computed(operation: Any) -> Callable[..., Any]:
         if isinstance(operation, keras.Model):
-            return lambda *args, **_: answer(operation, keras.tree.flatten(args), forms)
+            return lambda *args, **_: answer(operation, keras.tree.flatten(args), forms, scopes)
         stand_in = _stand_in(operation, forms)
         if stand_in is not None:
             return _named(operation.name, stand_in)

@@ -52,13 +52,14 @@ def _plain(model: keras.Model, choose: Callable[[Any], bool]) -> keras.Model:
         if chosen and isinstance(node.operation, Range):
             return args[0]
         if id(node.operation) not in built:
-            built[id(node.operation)] = [_stripped(node.operation, chosen)]
+            built[id(node.operation)] = [stripped(node.operation, chosen)]
         return run_chain(built[id(node.operation)], args, kwargs)
 
     return rebuild(trace(model, simpler=False), call)
 
 
-def _stripped(operation: Any, chosen: bool) -> tuple[Any, list[np.ndarray]]:
+def stripped(operation: Any, chosen: bool) -> tuple[Any, list[np.ndarray]]:
+    """A copy of an operation, plain where it is `chosen`, and the weights to set once it is built."""
     if not (chosen and isinstance(operation, Compressed)):
         return copy_operation(operation), list(getattr(operation, "get_weights", list)())
     seen = {name: keras.ops.convert_to_numpy(value) for name, value in operation.seen().items()}

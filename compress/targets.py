@@ -9,17 +9,19 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from compress import flatbuffer
+from compress.forms import FORMS
 from compress.rules import Finding, Target
 
 FORMATS: dict[Target, tuple[str, ...]] = {
-    "cpu": ("int8", "float16", "dynamic", "none"),
-    "integer": ("int8", "float16", "dynamic", "none"),
+    "cpu": FORMS,
+    "integer": FORMS,
     "microcontroller": ("int8", "none"),
     "edgetpu": ("int8",),
     "gpu": ("float16", "none"),
 }
-"""The number formats that a target computes in: TFLite Micro has kernels neither of int8 weights over floats nor of
-half precision, the Edge TPU integers alone, and GPUs compute in floats."""
+"""The number formats that a target computes in: TFLite Micro has kernels neither of integer weights over floats nor
+of half precision, the Edge TPU integers of 8 bits alone, and GPUs compute in floats. Of 16-bit activations TFLite Micro
+has some operators, and of the delegate for GPUs integer weights are told; neither was tried, so neither is offered."""
 
 
 def _names(words: str) -> frozenset[str]:

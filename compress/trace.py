@@ -175,6 +175,20 @@ def float32(model: keras.Model) -> keras.Model:
 
 
 @float32_layers()
+def without_classes(model: keras.Model) -> keras.Model:
+    """The model itself, or a flat copy where a subclassed model is in it.
+
+    Raises:
+        CompressError: it has no graph.
+    """
+    inside = model._flatten_layers(include_self=False)
+    if not any(isinstance(layer, keras.Model) and not has_graph(layer) for layer in inside):
+        return model
+    graph = trace(model, simpler=False)
+    return keras.Model(graph.inputs, graph.outputs, name=graph.name)
+
+
+@float32_layers()
 def with_float_pixels(model: keras.Model) -> keras.Model:
     """The model itself, or a copy that takes as float32 what it takes as whole numbers and computes with.
 

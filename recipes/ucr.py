@@ -28,7 +28,7 @@ recipe = Recipe(
     model=Model(name="fcn"),
     augment=Augment(),
     train=Train(epochs=1000, batch_size=16, lr=1e-3, ema=0.99),
-    compress=Compress(quantize_aware=True, epochs=20, lr=1e-4),
+    compress=Compress(quantize_aware=True, epochs=100, lr=1e-4, distill=1.0),
     export=Export(quantize="int8"),
     gate=Gate(max_drop=0.02),
 )

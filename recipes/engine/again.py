@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
 
 import keras
 from rich.table import Table
@@ -14,7 +13,7 @@ from recipes.engine.predict import keras_predict, lite_predict
 from recipes.engine.preprocess import Images, Preprocess
 from recipes.engine.progress import console
 from recipes.engine.quiet import quiet
-from recipes.engine.records import Recipe
+from recipes.engine.records import Quantize, Recipe
 from recipes.engine.results import LABELS, MEASURES, Evaluation, Examples, Subset
 from recipes.engine.tasks import TASKS
 
@@ -85,7 +84,7 @@ def subsets(examples: Examples, *, whole: bool) -> dict[str, Subset]:
     return splits if whole else {name: splits[name] for name in ("validation", "test")}
 
 
-def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "none"], path: Path) -> None:
+def export_again(folder: Path, quantize: Quantize, path: Path) -> None:
     """Export the model of a run to `path` and verify it on the test split.
 
     Raises:
@@ -94,7 +93,7 @@ def export_again(folder: Path, quantize: Literal["int8", "float16", "dynamic", "
     """
     recipe = runs.read_recipe(folder)
     trained = folder / "model.keras"
-    if quantize == "int8" and (folder / "model_qat.keras").exists():
+    if quantize == recipe.export.quantize and (folder / "model_qat.keras").exists():
         trained = folder / "model_qat.keras"
     _, prepared = keras_predict(trained)
     model = keras.models.load_model(trained, compile=False)

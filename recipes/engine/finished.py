@@ -1,12 +1,12 @@
 """The commands that use a finished run: predict, generate, neighbours, evaluate, export."""
 
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
 from recipes.engine.errors import UserError
 from recipes.engine.quiet import import_keras
+from recipes.engine.records import Quantize
 
 
 def predict_command(args: list[str]) -> None:
@@ -119,7 +119,7 @@ def export_command(args: list[str]) -> None:
 
     def export(
         run: tyro.conf.Positional[Path],
-        quantize: Literal["int8", "float16", "dynamic", "none"] = "int8",
+        quantize: Quantize = "int8",
         output: Path | None = None,
     ) -> None:
         """Export and verify.

@@ -204,6 +204,10 @@ class Transfer:
     """Take the learning rate of each phase from a range test, in place of `train.lr` and `lr`."""
 
 
+Quantize = Literal["int8", "int16x8", "float16", "dynamic", "dynamic4", "weights8", "weights4", "none"]
+"""The number formats of `compress.export`, which is not imported here: TensorFlow would come with it."""
+
+
 @dataclass(frozen=True, config=CONFIG)
 class Compress:
     """How the trained model is made smaller before export."""
@@ -212,6 +216,8 @@ class Compress:
     """Fine-tune with fake quantization, so that the int8 file carries trained ranges."""
     bits: Literal[8, 4] = 8
     """Of the kernels in that fine-tuning; 4 makes a file of about half the size."""
+    activations: Literal[8, 16] = 8
+    """Bits of the activations in that fine-tuning; 16 goes with `export.quantize` `int16x8`."""
     epochs: Count = 4
     """Epochs of that fine-tuning."""
     lr: Positive = 1e-4
@@ -225,8 +231,10 @@ class Compress:
 class Export:
     """The file for the device."""
 
-    quantize: Literal["int8", "float16", "dynamic", "none"] = "int8"
-    """`int8` is integer throughout, input and output too; `dynamic` has int8 weights; `none` is float32."""
+    quantize: Quantize = "int8"
+    """`int8` is integer throughout, input and output too, and `int16x8` so with activations of 16 bits; `dynamic` has
+    int8 weights and rounds activations as they come, `dynamic4` weights of 4 bits; with `weights8` and `weights4`
+    weights alone are integers; `float16` halves them; `none` is float32."""
     target: Literal["cpu", "integer", "microcontroller", "edgetpu", "gpu"] = "cpu"
     """What the file must run on; operators that it lacks end the run, by the names of their layers. A file for a
     microcontroller is run in TFLite Micro (`pip install "edgezoo[micro]"`)."""
@@ -234,7 +242,7 @@ class Export:
     """Before training, convert the untrained model too, which takes as long as its export: what the rules about layers
     do not know shows then."""
     calibration: Count = 256
-    """Training examples that set the activation ranges of a post-training int8 file."""
+    """Training examples that set the activation ranges of a post-training `int8` or `int16x8` file."""
     stream_steps: Annotated[int, Field(ge=0, le=8192)] = 0
     """Recurrent models of series: steps of a piece that the file's signature `stream` takes, with the states that it
     gave for the piece before; 0: there is no such signature."""
@@ -278,13 +286,19 @@ class Recipe:
     def _consistent(self) -> "Recipe":
         if not self.name or any(c in self.name for c in "/\\\0") or self.name.startswith("."):
             raise ValueError(f"name {self.name!r} cannot be a folder name")
-        if self.compress.quantize_aware and self.export.quantize != "int8":
+        trained = "int8" if self.compress.activations == 8 else "int16x8"
+        if self.compress.quantize_aware and self.export.quantize != trained:
             raise ValueError(
-                "compress.quantize_aware trains int8 ranges, so export.quantize must be 'int8', "
+                f"compress.quantize_aware trains {trained} ranges, so export.quantize must be {trained!r}, "
                 f"not {self.export.quantize!r}"
             )
-        if self.compress.bits != 8 and not self.compress.quantize_aware:
-            raise ValueError("compress.bits is for fine-tuning with fake quantization; set compress.quantize_aware too")
+        for name in ("bits", "activations"):
+            if getattr(self.compress, name) != 8 and not self.compress.quantize_aware:
+                raise ValueError(
+                    f"compress.{name} is for fine-tuning with fake quantization; set compress.quantize_aware too"
+                )
+        if self.compress.bits != 8 and self.compress.activations != 8:
+            raise ValueError("compress.bits: kernels have 8 bits where compress.activations is 16")
         if self.compress.distill and not self.compress.quantize_aware:
             raise ValueError(
                 "compress.distill is for fine-tuning with fake quantization; set compress.quantize_aware too"

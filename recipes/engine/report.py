@@ -17,7 +17,16 @@ from recipes.engine.wording import article, flat, many, percent, plural, shorten
 
 FORMAT = 1
 """Version of `report.json`."""
-KINDS = {"int8": "int8", "float16": "float16", "dynamic": "dynamic-range", "none": "float32"}
+KINDS = {
+    "int8": "int8",
+    "int16x8": "16x8-bit integer",
+    "float16": "float16",
+    "dynamic": "dynamic-range",
+    "dynamic4": "4-bit dynamic-range",
+    "weights8": "8-bit weight-only",
+    "weights4": "4-bit weight-only",
+    "none": "float32",
+}
 PHASES = {"train": "Training", "quantize": "Quantization-aware fine-tuning"}
 
 

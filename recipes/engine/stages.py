@@ -67,7 +67,9 @@ def compressed(
     settings = train.fine_tuning(recipe.train, epochs=recipe.compress.epochs, lr=recipe.compress.lr)
     keras.utils.set_random_seed(settings.seed)
     examples_seen = list(feed.calibration(recipe, examples, prepared))
-    small = compress.quantize_aware(model, calibration=examples_seen, bits=recipe.compress.bits)
+    small = compress.quantize_aware(
+        model, calibration=examples_seen, bits=recipe.compress.bits, activations=recipe.compress.activations
+    )
     step = transfer.Phase("quantize", "", settings)
     small, history = phase(
         small,

@@ -138,6 +138,15 @@ def test_a_class_within_a_model(net, digits):
     assert (small.predict(digits[2], verbose=0).argmax(-1) == expected.argmax(-1)).mean() > 0.95
 
 
+def test_a_class_within_a_model_has_a_form_for_each_layer(net, digits, tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    outer = keras.Model(inputs, layers.Softmax()(net(inputs)))
+    forms = {"head": "none", "*": "int8"}
+    artifact = compress.export(outer, tmp_path / "m.tflite", quantize=forms, calibration=[digits[0][:64]])
+    assert artifact.input.dtype == "int8" and artifact.output.dtype == "float32"
+    assert compress.verify(artifact, outer, [(digits[2], digits[3])]).agreement > 0.95
+
+
 def test_tokens_are_called_on_an_input(rng):
     class Words(keras.Model):
         def __init__(self):
