@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 
 from compress import convert, flatbuffer, lite
-from compress.calibrate import singly
+from compress.batches import singly
 from compress.forms import quantized
 from compress.recurrent import Forms
 
@@ -30,7 +30,7 @@ def main(rounds: int = 21) -> None:
         for kind in (keras.layers.LSTM, keras.layers.GRU):
             print(f"\n{kind.__name__}, {label}")
             model, x = made(kind, steps, channels, units)
-            examples = list(singly(model, x[:64]))
+            examples = list(singly(model, [x[:64]]))
             measure(model, x, forms(kind, model, examples), rounds)
 
 

@@ -9,10 +9,10 @@ import keras
 from compress import flatbuffer
 from compress.errors import CompressError
 from compress.forms import STATIC, Quantize
-from compress.graph import functional
+from compress.functional import functional, has_graph
 from compress.kernels import kernel_of
 from compress.patterns import check_patterns, first_match
-from compress.rewrap import nests, operations
+from compress.rewrap import operations
 
 _MARK = re.compile(r"edgezoo-(\d+)-")
 _OUTPUT = re.compile(r"(?:Stateful)?PartitionedCall(?:_\d+)?:(\d+)")
@@ -107,6 +107,6 @@ def _places(model: keras.Model) -> dict[int, int]:
 def _maker(tensor: Any) -> Any:
     """The layer or operation that gives a tensor, inside a nested model where it is one that gives it."""
     operation, _, index = tensor._keras_history
-    while nests(operation):
+    while has_graph(operation):
         operation, _, index = functional(operation).outputs[index]._keras_history
     return operation

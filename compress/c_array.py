@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from compress import flatbuffer, metadata
-from compress.errors import CompressError
 from compress.export import Artifact
+from compress.files import whole
 from compress.flatbuffer import Port
 
 _LINE = 16
@@ -58,11 +58,9 @@ def c_array(file: Artifact | str | Path, path: str | Path) -> tuple[Path, Path]:
     lines += [f"    {', '.join(f'0x{byte:02x}' for byte in row)}," for row in rows] + ["};", ""]
     if labels:
         lines += [f"const char* const {name}_labels[] = {{", *(f"    {_quoted(label)}," for label in labels), "};", ""]
-    try:
-        header.write_text("\n".join(head))
-        body.write_text("\n".join(lines))
-    except OSError as error:
-        raise CompressError(f"{path} cannot be written: {error.strerror}") from None
+    with whole(header) as declarations, whole(body) as definitions:  # neither has its name before both are there
+        declarations.write_text("\n".join(head), encoding="utf-8")
+        definitions.write_text("\n".join(lines), encoding="utf-8")
     return header, body
 
 

@@ -1,11 +1,12 @@
 """How much a channel matters: by its weights, by the scale of its normalisation, or by what its loss would cost."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import keras
 import numpy as np
 
+from compress.batches import arranged, labelled
 from compress.channel_groups import Structure
 from compress.channel_ties import Cut
 from compress.errors import CompressError
@@ -104,7 +105,7 @@ def gate_products(model: keras.Model, batches: Iterable[Any], loss: Any) -> Prod
         loss: as for `compile`.
 
     Raises:
-        CompressError: there is no batch, or a batch is no pair.
+        CompressError: there is no batch, or one is no pair or does not fit the model.
     """
     graph = trace(model, simpler=False)
     probe = keras.Model(graph.inputs, graph.outputs)
@@ -113,7 +114,8 @@ def gate_products(model: keras.Model, batches: Iterable[Any], loss: Any) -> Prod
     names = {id(weight): (layer.name, weight.name) for layer in probe.layers for weight in layer.weights}
     recorder = _Recorder()
     probe.compile(recorder, loss)
-    found = [_noted(probe, recorder, names, pair) for pair in _pairs(batches)]
+    pairs = labelled(probe, batches, place="importance='taylor': calibration batch")
+    found = [_noted(probe, recorder, names, (arranged(probe, arrays), labels)) for arrays, labels in pairs]
     if not found:
         raise CompressError("importance='taylor' got no batch; give pairs of inputs and labels in calibration=")
     return found
@@ -125,12 +127,3 @@ def _noted(
     probe.train_on_batch(*pair)
     noted = zip(probe.trainable_variables, recorder.products, strict=True)
     return {names[id(weight)]: keras.ops.convert_to_numpy(product).copy() for weight, product in noted}
-
-
-def _pairs(batches: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    for batch in batches:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise CompressError(
-                "importance='taylor' needs labels: each batch in calibration= is a pair (inputs, labels)"
-            )
-        yield batch[0], batch[1]

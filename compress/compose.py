@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.graph import taken
+from compress.graph import set_weights, taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +43,32 @@ class Inside:
         return outputs
 
 
-def opened(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) -> Inside | None:
-    """What `layer` does with these arguments; None where that cannot be told.
+class Closed(Exception):
+    """A reason why what a layer does cannot be told."""
 
-    Args:
-        layer: an unbuilt copy of a layer; it comes back built, with its weights.
-        weights: those that it is to have.
-        args: symbolic tensors, in any structure, and other values.
-        kwargs: the same, by name.
-    """
+
+def opened(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) -> Inside | None:
+    """As `look_inside`; None for layers of Keras but a few, and where nothing can be told."""
     if not isinstance(layer, keras.layers.Layer) or (_is_stock(layer) and not _applies_own(layer)):
         return None
+    try:
+        return look_inside(layer, weights, args, kwargs)
+    except Closed:
+        return None
+
+
+def look_inside(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) -> Inside:
+    """What `layer` does with these arguments.
+
+    Args:
+        layer: an unbuilt copy of a layer, which comes back built, with its weights; or a built one.
+        weights: those that an unbuilt one is to have.
+        args: symbolic tensors, in any structure, and other values.
+        kwargs: the same, by name.
+
+    Raises:
+        Closed: that cannot be told.
+    """
     kwargs = taken(layer, kwargs)
     read: list[Any] = []
     stand_ins: list[keras.KerasTensor] = []
@@ -64,7 +79,7 @@ def opened(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) 
         for tensor, known in zip(read, stand_ins, strict=True):
             if tensor is leaf:
                 return known
-        known = keras.Input(batch_shape=leaf.shape, dtype=leaf.dtype)
+        known = keras.Input(batch_shape=leaf.shape, dtype=leaf.dtype, name=leaf.name)
         read.append(leaf)
         stand_ins.append(known)
         if (mask := getattr(leaf, "_keras_mask", None)) is not None:
@@ -79,20 +94,29 @@ def opened(layer: Any, weights: list[Any], args: tuple, kwargs: dict[str, Any]) 
     try:
         if not layer.built:
             layer(*inner_args, **inner_kwargs)
-            layer.set_weights(weights)
+            set_weights(layer, weights)
         if not layer.trainable:
             for inner in layer._flatten_layers(include_self=False):
                 inner.trainable = False  # made after the layer itself was told
-        if layer._trainable_variables or layer._non_trainable_variables:
-            return None  # weights of its own, of which a graph knows nothing
+        if layer._trainable_variables or layer._non_trainable_variables or layer.activity_regularizer is not None:
+            raise Closed("it has weights or a loss of its own, of which a graph knows nothing")
+        layer._clear_losses()  # of a call before
         function, again = (keras.Function(stand_ins, layer.call(*inner_args, **inner_kwargs, **mode)) for mode in modes)
-    except Exception:  # whatever a user's layer raises where it meets no real tensor
-        return None
+    except Closed:
+        raise
+    except Exception as error:  # whatever a user's layer raises where it meets no real tensor
+        said = " ".join(str(error).split())[:200]
+        raise Closed(f"on symbolic tensors its call() raises {type(error).__name__}: {said}") from error
+    if any(each._losses for each in layer._flatten_layers()):  # of weights; of an activation it raises above
+        raise Closed("it adds a loss")
     if not _fixed(function, again, layer):
-        return None
+        raise Closed(
+            "it does otherwise in training, draws numbers by chance, or computes with weights outside its layers"
+        )
     known = {id(variable) for each in function.operations for variable in getattr(each, "variables", ())}
-    if any(id(variable) not in known for variable in layer.variables):
-        return None  # it reads the weights of a layer that it does not call
+    own = layer.weights if isinstance(layer, keras.Model) else layer.variables  # those of metrics are no matter
+    if any(id(variable) not in known for variable in own):
+        raise Closed("it has weights of layers that it does not call")
     return Inside(function, read, layer, args, kwargs)
 
 
@@ -113,6 +137,8 @@ def _fixed(function: keras.Function, again: keras.Function, layer: keras.layers.
     """
     if [type(each) for each in function.operations] != [type(each) for each in again.operations]:
         return False
+    if isinstance(layer, keras.Model) and any(call.kwargs.get("training") is False for call in _calls(again)):
+        return False  # the layers of a graph are told the mode of the whole
     ours, theirs = _constants(function), _constants(again)
     if any(np.issubdtype(number.dtype, np.floating) for number in ours) and layer.variables:
         return False
@@ -122,10 +148,14 @@ def _fixed(function: keras.Function, again: keras.Function, layer: keras.layers.
 def _constants(function: keras.Function) -> list[np.ndarray]:
     """The numbers that its operations are called with, other than plain ones of Python."""
     found = []
-    for nodes in function._nodes_by_depth.values():
-        for node in nodes:
-            for leaf in keras.tree.flatten((node.arguments.args, node.arguments.kwargs)):
-                number = isinstance(leaf, (keras.Variable, np.ndarray)) or keras.ops.is_tensor(leaf)
-                if number and not isinstance(leaf, keras.KerasTensor):
-                    found.append(keras.ops.convert_to_numpy(leaf))
+    for call in _calls(function):
+        for leaf in keras.tree.flatten((call.args, call.kwargs)):
+            number = isinstance(leaf, (keras.Variable, np.ndarray)) or keras.ops.is_tensor(leaf)
+            if number and not isinstance(leaf, keras.KerasTensor):
+                found.append(keras.ops.convert_to_numpy(leaf))
     return found
+
+
+def _calls(function: keras.Function) -> list[Any]:
+    """The arguments of all its calls."""
+    return [node.arguments for nodes in function._nodes_by_depth.values() for node in nodes]

@@ -56,7 +56,9 @@ def expand(layer: Any) -> Chain:
         kind in ("Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense")
         and layer.activation is not keras.activations.linear
     ):
-        plain = type(layer).from_config({**layer.get_config(), "activation": "linear"})
+        config = {**layer.get_config(), "activation": "linear"}
+        config.pop("activity_regularizer", None)  # it goes with the activation
+        plain = type(layer).from_config(config)
         return [(plain, layer.get_weights()), *_activation(layer)]
     return []
 
@@ -80,10 +82,17 @@ def is_elementwise(layer: Any) -> bool:
     )
 
 
+def _activity(layer: Any) -> Any:
+    """What is asked of the output of the layer that computes it; of an activation's, see `_activation`."""
+    return layer.activity_regularizer if layer.activation is keras.activations.linear else None
+
+
 def _activation(layer: Any) -> Chain:
     if layer.activation is keras.activations.linear:
         return []
-    activation = keras.layers.Activation(layer.activation, name=f"{layer.name}_activation")
+    activation = keras.layers.Activation(
+        layer.activation, activity_regularizer=layer.activity_regularizer, name=f"{layer.name}_activation"
+    )
     return expand(activation) or [(activation, [])]
 
 
@@ -107,7 +116,15 @@ def einsum(layer: keras.layers.EinsumDense) -> Chain:
     weights = [table.reshape(-1, units)]
     if layer.bias is not None:
         weights.append(np.broadcast_to(layer.get_weights()[1], outputs).reshape(units))
-    dense = keras.layers.Dense(units, use_bias=layer.bias is not None, trainable=layer.trainable, name=layer.name)
+    dense = keras.layers.Dense(
+        units,
+        use_bias=layer.bias is not None,
+        kernel_regularizer=layer.kernel_regularizer,
+        bias_regularizer=layer.bias_regularizer,
+        activity_regularizer=_activity(layer),
+        trainable=layer.trainable,
+        name=layer.name,
+    )
     chain: Chain = [(dense, weights), *_activation(layer)]
     if len(inputs) > 1:
         chain.insert(0, (keras.layers.Reshape((*rows, int(np.prod(inputs))), name=f"{layer.name}_flat"), []))
@@ -128,10 +145,14 @@ def _affine(layer: Any) -> Chain:
     return [_norm(layer.name, channels, scale, offset, trainable=False)]
 
 
-def _norm(name: str, channels: int, scale: Any, offset: Any, *, trainable: bool) -> tuple[Any, list[np.ndarray]]:
+def _norm(
+    name: str, channels: int, scale: Any, offset: Any, *, trainable: bool, regularizers: tuple[Any, Any] = (None, None)
+) -> tuple[Any, list[np.ndarray]]:
     """A scale and an offset for each channel, as a batch normalisation of inputs that are normal already."""
     numbers = [np.broadcast_to(np.ravel(value), (channels,)) for value in (scale, offset, 0.0, 1.0)]
-    norm = keras.layers.BatchNormalization(epsilon=0.0, trainable=trainable, name=name)
+    norm = keras.layers.BatchNormalization(
+        epsilon=0.0, trainable=trainable, gamma_regularizer=regularizers[0], beta_regularizer=regularizers[1], name=name
+    )
     return norm, [number.astype(np.float32) for number in numbers]
 
 
@@ -139,9 +160,10 @@ def _layer_norm(layer: Any) -> Chain:
     scale = 1.0 if layer.gamma is None else layer.gamma
     offset = 0.0 if layer.beta is None else layer.beta
     channels = layer.input.shape[-1]
+    regularizers = layer.gamma_regularizer, layer.beta_regularizer
     return [
         (Standardized(layer.epsilon, name=f"{layer.name}_standardized"), []),
-        _norm(layer.name, channels, np.asarray(scale), np.asarray(offset), trainable=layer.trainable),
+        _norm(layer.name, channels, scale, offset, trainable=layer.trainable, regularizers=regularizers),
     ]
 
 
@@ -165,6 +187,8 @@ def _separable(layer: Any) -> Chain:
         1,
         use_bias=layer.use_bias,
         kernel_regularizer=layer.pointwise_regularizer,
+        bias_regularizer=layer.bias_regularizer,
+        activity_regularizer=_activity(layer),
         name=layer.name,
         **shared,
     )
@@ -187,6 +211,7 @@ def _lift(layer: Any, weights: list[np.ndarray]) -> Chain:
     causal = layer.padding == "causal"
     for key in ("kernel_size", "strides", "dilation_rate"):
         config[key] = (1, *config[key])
+    config["activity_regularizer"] = _activity(layer)
     config.update(activation="linear", padding="valid" if causal else layer.padding, data_format="channels_last")
     if depthwise:  # these two are what a Conv carries and a DepthwiseConv2D does not take
         config = {k: v for k, v in config.items() if k not in ("filters", "groups")}

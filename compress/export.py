@@ -3,7 +3,6 @@
 import functools
 import gzip
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +11,13 @@ from typing import Any
 import keras
 
 from compress import by_layer, convert, flatbuffer, lite, micro, tfmot
-from compress.calibrate import singly
+from compress.batches import singly
 from compress.errors import CompressError
+from compress.files import check_folder, whole
 from compress.flatbuffer import Port
 from compress.forms import FORMS, STATIC, Example, Quantize
 from compress.forms import SIGNATURE as MAIN
+from compress.functional import with_graph
 from compress.merge import merge
 from compress.metadata import Metadata, attach
 from compress.quantize import activation_bits, is_quantize_aware
@@ -24,7 +25,7 @@ from compress.rules import INTEGER, Target
 from compress.stream import STREAM, streaming
 from compress.strip import has_recurrent, strip, with_float_loops
 from compress.targets import FORMATS, limits, mismatch
-from compress.trace import float32
+from compress.trace import float32, with_float_pixels, without_classes
 from compress.wrapper import Compressed
 
 
@@ -103,8 +104,8 @@ def export(
             `conv` and `backbone/conv` are a layer's name. What is computed with a kernel (batch normalisation, ReLU)
             has the form of its layer; what the file takes and gives, that of the layers that take and give it.
             Recurrent layers are loops, of int8 weights where their form is `int8` or `int16x8`.
-        calibration: for `int8` and `int16x8` after training: batches of inputs, `(batch, …)` floats, some hundred
-            examples in all.
+        calibration: for `int8` and `int16x8` after training: batches of inputs, `(batch, …)` as the model takes them,
+            some hundred examples in all.
         metadata: labels and normalisation to write into the file.
         stream_steps: above 0, the file has a second signature, `stream`, that takes so many steps of the series and
             the states of all recurrent layers and gives the new states: see `streaming` and `LiteStream`.
@@ -139,13 +140,13 @@ def export(
             "and stream_steps="
         )
     path = Path(path)
-    if not path.parent.is_dir():
-        raise CompressError(f"{path.parent} is no folder, so {path.name} cannot be written there")
+    check_folder(path)
     if tfmot.is_tf_keras(model) and not (tfmot.is_quantize_aware(model) and quantize == "int8" and not stream_steps):
         raise CompressError(
             f"model {model.name!r} is of tf_keras: only what TFMOT made quantization-aware is exported, as int8 and "
             "without a stream; others go back to Keras first, by compress.tfmot.to_keras"
         )
+    model = model if tfmot.is_tf_keras(model) else with_graph(model)
     more = dict(signatures or {})
     if stream_steps:
         wrapped = any(isinstance(layer, Compressed) for layer in model._flatten_layers())
@@ -168,14 +169,8 @@ def export(
         content = attach(content, metadata)
     lite.try_out(content, origin=f"the file exported from {model.name!r}")
     arena = micro.MicroModel(content).arena_bytes if target == "microcontroller" else 0
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as temporary:
         temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CompressError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return replace(describe(path, quantize=said), target=target, arena_bytes=arena)
 
 
@@ -230,6 +225,7 @@ def _converted(
         model = strip(model)
     model = float32(model)
     if not isinstance(quantize, str):
+        model = without_classes(model)
         by_layer.check(model, quantize)
         asked = [form for form in quantize.values() if form in STATIC]
         examples = _examples(model, calibration, asked[0]) if asked else []
@@ -238,6 +234,7 @@ def _converted(
         return convert.to_float(model)
     if quantize not in STATIC:
         return convert.light(model, form=quantize)
+    model = with_float_pixels(model)
     examples = _examples(model, calibration, quantize)
     return convert.post_training(model, examples=examples, integer_only=target in INTEGER, form=quantize)
 
@@ -254,7 +251,4 @@ def _examples(model: keras.Model, calibration: Iterable[Any] | None, form: Quant
             raise CompressError(
                 f"layer {layer.name!r} masks steps of {layer.mask_value}, which {form} does not find; pad with zeros"
             )
-    examples = [example for batch in calibration for example in singly(model, batch)]
-    if not examples:
-        raise CompressError("calibration is empty; give a few batches of model inputs")
-    return examples
+    return list(singly(model, calibration))

@@ -22,11 +22,24 @@ class Fold(keras.layers.Layer):
         scale: whether gamma trains; without, it stays 1.
         center: whether beta trains; without, it stays 0.
         channel_axes: how many trailing axes of the kernel make up the output channels: 1, or 2 for depthwise.
+        gamma_regularizer: of gamma.
+        beta_regularizer: of beta.
         **kwargs: what every Keras layer takes.
     """
 
-    def __init__(self, epsilon: float, scale: bool = True, center: bool = True, channel_axes: int = 1, **kwargs: Any):
+    def __init__(
+        self,
+        epsilon: float,
+        scale: bool = True,
+        center: bool = True,
+        channel_axes: int = 1,
+        gamma_regularizer: Any = None,
+        beta_regularizer: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
+        self.gamma_regularizer = keras.regularizers.get(gamma_regularizer)
+        self.beta_regularizer = keras.regularizers.get(beta_regularizer)
         self.epsilon = epsilon
         self.scale = scale
         self.center = center
@@ -38,8 +51,20 @@ class Fold(keras.layers.Layer):
         channels = 1
         for size in self.channel_shape:
             channels *= size
-        self.gamma = self.add_weight(shape=(channels,), initializer="ones", name="gamma", trainable=self.scale)
-        self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta", trainable=self.center)
+        self.gamma = self.add_weight(
+            shape=(channels,),
+            initializer="ones",
+            name="gamma",
+            trainable=self.scale,
+            regularizer=self.gamma_regularizer,
+        )
+        self.beta = self.add_weight(
+            shape=(channels,),
+            initializer="zeros",
+            name="beta",
+            trainable=self.center,
+            regularizer=self.beta_regularizer,
+        )
         self.mean = self.add_weight(shape=(channels,), initializer="zeros", name="mean", trainable=False)
         self.variance = self.add_weight(shape=(channels,), initializer="ones", name="variance", trainable=False)
         self.built = True
@@ -67,4 +92,6 @@ class Fold(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         ours = {name: getattr(self, name) for name in ("epsilon", "scale", "center", "channel_axes")}
+        for name in ("gamma_regularizer", "beta_regularizer"):
+            ours[name] = keras.regularizers.serialize(getattr(self, name))
         return {**super().get_config(), **ours}

@@ -2,14 +2,12 @@
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-
-from compress.errors import CompressError
 
 Chain = list[tuple[Any, list[np.ndarray]]]
 """Layers that follow one another, each with the weights to set once it is built (none: leave them)."""
@@ -49,22 +47,6 @@ class Graph:
         for tensor in keras.tree.flatten(self.outputs):
             readers.setdefault(id(tensor), []).append(None)
         return readers
-
-
-def functional(model: keras.Model) -> Any:
-    """The model as a Functional over the same layers.
-
-    Raises:
-        CompressError: it is subclassed or not built, so there is no graph to rewrite.
-    """
-    if isinstance(model, keras.Sequential) and model.built:
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    if hasattr(model, "_run_through_graph"):
-        return model
-    raise CompressError(
-        f"model {model.name!r} has no graph of layers (it is subclassed or not built); "
-        "compress takes Functional and built Sequential models"
-    )
 
 
 def as_float32(config: Any) -> Any:
@@ -116,9 +98,9 @@ def float32_layers() -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def input_like(tensor: keras.KerasTensor) -> keras.KerasTensor:
-    """A new model input of the same shape and name; float ones become float32."""
-    dtype = "float32" if keras.backend.is_float_dtype(tensor.dtype) else tensor.dtype
+def input_like(tensor: keras.KerasTensor, floats: Collection[str] = ()) -> keras.KerasTensor:
+    """A new model input of the same shape and name; float ones, and those named in `floats`, become float32."""
+    dtype = "float32" if keras.backend.is_float_dtype(tensor.dtype) or tensor.name in floats else tensor.dtype
     return keras.Input(batch_shape=tensor.shape, dtype=dtype, name=tensor.name)
 
 
@@ -132,8 +114,15 @@ def run_chain(chain: Chain, args: tuple, kwargs: dict[str, Any], *, call: Callab
         args = (call(layer, args, kwargs) if call else layer(*args, **kwargs),)
         kwargs = {}
         if weights:
-            layer.set_weights(weights)
+            set_weights(layer, weights)
     return args[0]
+
+
+def set_weights(layer: Any, weights: list[np.ndarray]) -> None:
+    """Give a built layer, or a model, its weights."""
+    layer.set_weights(weights)
+    for each in layer._flatten_layers():
+        getattr(each, "finalize_state", lambda: None)()  # Normalization computes with what it derives from them
 
 
 def rebuild(

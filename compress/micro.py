@@ -153,7 +153,9 @@ class MicroModel:
             if x is None or x.shape[1:] != port.shape[1:] or x.dtype != port.dtype:
                 got = "nothing" if x is None else f"{x.dtype} {x.shape}"
                 raise CompressError(f"{self._origin} takes {port.dtype} {port.shape} as {port.name}; got {got}")
-        count = min(len(inputs[port.name]) for port in self.inputs)
+        count = len(inputs[self.inputs[0].name])
+        if any(len(inputs[port.name]) != count for port in self.inputs):
+            raise CompressError(f"the inputs of {self._origin} differ in length")
         outputs = {port.name: np.empty((count, *port.shape[1:]), port.dtype) for port in self.outputs}
         for row in range(count):
             if self._keeps_state:

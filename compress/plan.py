@@ -87,8 +87,15 @@ def _folds(graph: Graph, readers: dict[int, list[Node | None]]) -> dict[int, ker
 
 
 def _foldable(operation: Any) -> bool:
-    """Whether the output channels are the last axes of the kernel, which a transposed convolution's are not."""
-    return isinstance(core(operation), (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
+    """Whether the output channels are the last axes of the kernel, which a transposed convolution's are not.
+
+    And nothing is asked of the output itself, such as a small activity.
+    """
+    layer = core(operation)
+    return (
+        isinstance(layer, (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
+        and layer.activity_regularizer is None
+    )
 
 
 def _deferred(node: Node, readers: list[Node | None], folds: dict[int, keras.layers.BatchNormalization]) -> bool:

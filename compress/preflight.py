@@ -11,10 +11,10 @@ import numpy as np
 from compress import convert, flatbuffer, lite
 from compress.errors import CompressError
 from compress.forms import STATIC, Quantize
-from compress.graph import functional
+from compress.functional import with_graph
 from compress.rules import INTEGER, Finding, Target, check
 from compress.targets import layer_of, limits, mismatch
-from compress.trace import float32
+from compress.trace import float32, with_float_pixels
 
 _EXAMPLES = 4
 
@@ -37,7 +37,7 @@ def preflight(
         What was found, the worst first; empty when the file will be as asked.
     """
     try:
-        functional(model)
+        model = with_graph(model)
     except CompressError as error:
         return (Finding(model.name, str(error), "build it with keras.Model(inputs, outputs)", "refused"),)
     if problem := mismatch(quantize, target):
@@ -53,7 +53,8 @@ def preflight(
             if not isinstance(layer, keras.Model) and named & {part.name for part in layer._flatten_layers()}
         }
         with _trained(model):
-            found += [each for each in _try(float32(model), quantize, target) if each.layer not in known]
+            ready = with_float_pixels(float32(model)) if quantize in STATIC else float32(model)
+            found += [each for each in _try(ready, quantize, target) if each.layer not in known]
     order = ("refused", "float", "slow")
     return tuple(sorted(found, key=lambda each: order.index(each.severity)))
 

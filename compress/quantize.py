@@ -37,11 +37,11 @@ def report(model: keras.Model) -> Report:
     """Which layers of `model`, quantization-aware or not yet, are quantized and which stay float.
 
     Raises:
-        CompressError: the model is subclassed or not built.
+        CompressError: the model has no graph.
     """
     quantized: list[str] = []
     rest: list[tuple[str, str]] = []
-    graph = trace(model, look_inside=not is_quantize_aware(model))
+    graph = trace(model, look_inside=not is_quantize_aware(model), pixels_as_floats=True)
     for operation in {id(node.operation): node.operation for node in graph.nodes if _is_float(node)}.values():
         role = kind(operation)
         if role in ("weights", "table"):
@@ -85,7 +85,7 @@ def quantize_aware(
     `report` names them. The copy is flat (nested models are inlined), float32 and not compiled.
 
     Args:
-        model: a trained Functional or Sequential model; it is not changed.
+        model: a trained model; a subclassed one must have a fixed graph. It is not changed.
         calibration: batches of model inputs, `(batch, …)` float arrays, some hundred examples in all. Only TFMOT needs
             none.
         bits: of the kernels, 8 or 4 (two weights a byte); or such a number for each name pattern of layers, of which
@@ -121,7 +121,7 @@ def quantize_aware(
         raise CompressError(f"model {model.name!r} is quantization-aware already")
     if ranges not in ("minmax", "percentile", "mse"):
         raise CompressError(f"ranges={ranges!r} is none of 'minmax', 'percentile', 'mse'")
-    graph = trace(model, look_inside=True)
+    graph = trace(model, look_inside=True, pixels_as_floats=True)
     plan = make_plan(graph, activations)
     names = (node.operation.name for node in graph.nodes if kind(node.operation) == "weights")
     check_patterns(widths, names, what="bits", layers="layer of weights")
@@ -189,7 +189,16 @@ def _wrapped(layer: Any, norm: Any, bits: int, transforms: Sequence[keras.layers
     axes = 2 if depthwise else 1
     transforms = list(transforms)
     if norm is not None:
-        fold = Fold(norm.epsilon, norm.scale, norm.center, axes, name="fold", trainable=norm.trainable)
+        fold = Fold(
+            norm.epsilon,
+            norm.scale,
+            norm.center,
+            axes,
+            norm.gamma_regularizer,
+            norm.beta_regularizer,
+            name="fold",
+            trainable=norm.trainable,
+        )
         transforms.append(fold)
     per_channel = isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
     gates = recurrent_weights(layer)

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from compress.errors import CompressError
-from compress.graph import functional, positional, run_chain
+from compress.functional import functional, opens
+from compress.graph import positional, run_chain, set_weights
 from compress.kernels import is_depthwise, kernel_of
 from compress.wrapper import Compressed
 
@@ -30,7 +31,7 @@ def rewrapped(model: keras.Model, wrap: Callable[[Any, int], Any]) -> keras.Mode
     copies: dict[int, Any] = {}
 
     def copy(operation: Any, inputs: Any) -> Any:
-        if nests(operation):
+        if opens(operation):
             return copied(operation)
         fresh = type(operation).from_config(operation.get_config())
         if kernel_of(operation) is None:
@@ -46,9 +47,8 @@ def rewrapped(model: keras.Model, wrap: Callable[[Any, int], Any]) -> keras.Mode
             copies[id(operation)] = copy(operation, args[0])
         fresh = copies[id(operation)]
         outputs = run_chain([(fresh, [])], args, kwargs)
-        if new and kernel_of(operation) is None and not nests(operation) and getattr(operation, "weights", None):
-            fresh.set_weights(operation.get_weights())
-            getattr(fresh, "finalize_state", lambda: None)()  # Normalization computes with what it derives from them
+        if new and kernel_of(operation) is None and not opens(operation) and getattr(operation, "weights", None):
+            set_weights(fresh, operation.get_weights())
         return outputs
 
     def copied(model: Any) -> keras.Model:
@@ -92,7 +92,7 @@ def operations(model: keras.Model, prefix: str = "") -> list[tuple[str, Any]]:
     """
     found: dict[int, tuple[str, Any]] = {}
     for operation in functional(model).operations:
-        inner = operations(operation, f"{prefix}{operation.name}/") if nests(operation) else []
+        inner = operations(operation, f"{prefix}{operation.name}/") if opens(operation) else []
         for name, each in inner or [(prefix + operation.name, operation)]:
             found.setdefault(id(each), (name, each))
     return list(found.values())
@@ -129,15 +129,10 @@ def chosen(model: keras.Model, patterns: Sequence[str] | None, *, depthwise: boo
     return taken
 
 
-def nests(operation: Any) -> bool:
-    """Whether it is a model with a graph."""
-    return isinstance(operation, keras.Sequential) or hasattr(operation, "_run_through_graph")
-
-
 def _calls(model: Any) -> Counter[int]:
     """For each layer, by id, how often it is called when `model` runs once."""
     found: Counter[int] = Counter()
     for nodes in functional(model)._nodes_by_depth.values():
         for node in nodes:
-            found.update(_calls(node.operation) if nests(node.operation) else {id(node.operation): 1})
+            found.update(_calls(node.operation) if opens(node.operation) else {id(node.operation): 1})
     return found

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from compress.batches import fitted
 from compress.errors import CompressError
 from compress.knapsack import least_cost
 from compress.probe import Probe, make_probe
@@ -115,8 +116,7 @@ def sensitivity(
     Raises:
         CompressError: as `quantize_aware`; or the labels do not fit, or the output is the same for all examples.
     """
-    batches = list(calibration)
-    judge = _Judge(_checked_probe(model, batches, bits), batches, labels, measure)
+    judge = _judge(model, calibration, bits, labels, measure)
     return _study(model.name, judge, bits, activations)
 
 
@@ -152,8 +152,7 @@ def mixed_precision(
     """
     if tolerance is not None and labels is None:
         raise CompressError(f"tolerance={tolerance} needs labels= to judge by")
-    batches = list(calibration)
-    judge = _Judge(_checked_probe(model, batches, (8, 4)), batches, labels, measure)
+    judge = _judge(model, calibration, (8, 4), labels, measure)
     found = _study(model.name, judge, (8, 4), activations=False)
     widths = found.widths(budget_bytes)
     if tolerance is not None and found.score is not None:
@@ -197,10 +196,14 @@ class _Judge:
         return None if self.labels is None else float(self.measure(outputs[0], self.labels))
 
 
-def _checked_probe(model: keras.Model, batches: list[Any], bits: Sequence[int]) -> Probe:
+def _judge(
+    model: keras.Model, calibration: Iterable[Any], bits: Sequence[int], labels: Any, measure: Measure | None
+) -> _Judge:
     if not bits or not set(bits) <= {8, 4}:
         raise CompressError(f"bits={bits!r} are not 8, 4 or both")
-    return make_probe(model, batches)
+    batches = list(calibration)
+    probe = make_probe(model, batches)
+    return _Judge(probe, list(fitted(probe.model, batches)), labels, measure)
 
 
 def _study(name: str, judge: _Judge, bits: Sequence[int], activations: bool) -> Sensitivity:

@@ -1,9 +1,9 @@
 """A picture of how much each layer minds being rounded."""
 
-import os
 from pathlib import Path
 
 from compress.errors import CompressError
+from compress.files import whole
 from compress.sensitivity import Sensitivity
 
 
@@ -15,13 +15,13 @@ def plot_sensitivity(found: Sensitivity, path: str | Path) -> Path:
         path: the file to write.
 
     Raises:
-        CompressError: the folder is missing.
+        CompressError: it cannot be written, or there is no layer.
     """
+    if not found.layers:
+        raise CompressError(f"model {found.model!r} has no layer that is rounded, so there is nothing to plot")
     from matplotlib.figure import Figure
 
     path = Path(path)
-    if not path.parent.is_dir():
-        raise CompressError(f"{path.parent} is no folder, so {path.name} cannot be written there")
     options = sorted(found.options().items(), key=lambda item: max(row.drift for row in item[1]))
     widths = sorted({row.bits for row in found.layers})
     figure = Figure(figsize=(7, 1.2 + 0.3 * len(options)), dpi=120, layout="constrained")
@@ -33,7 +33,6 @@ def plot_sensitivity(found: Sensitivity, path: str | Path) -> Path:
         axes.barh([place + 0.4 - (index + 0.5) * thick for place in places], drifts, thick, label=f"{bits} bits")
     axes.set_yticks(range(len(options)), [name.replace("$", r"\$") for name, _ in options])
     axes.legend()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    figure.savefig(temporary, format="png")
-    os.replace(temporary, path)
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png")
     return path

@@ -8,7 +8,7 @@ import keras
 
 from compress.expand import over_last
 from compress.formulas import Attention, standardized
-from compress.graph import functional
+from compress.functional import functional, has_graph
 from compress.recurrent import Forms, is_recurrent, recur
 
 
@@ -21,8 +21,7 @@ def answer(model: keras.Model, inputs: list[Any], forms: Forms, scopes: Mapping[
         forms: how recurrent layers are written.
         scopes: names, by id of the layer or operation, that the tensors it computes are to bear.
     """
-    has_graph = hasattr(model, "_run_through_graph") or isinstance(model, keras.Sequential)
-    if not (has_graph and (scopes or any(_stand_in(layer, forms) for layer in model._flatten_layers()))):
+    if not (has_graph(model) and (scopes or any(_stand_in(layer, forms) for layer in model._flatten_layers()))):
         structure = getattr(model, "_inputs_struct", None)
         if isinstance(structure, dict):
             return model(keras.tree.pack_sequence_as(structure, inputs), training=False)

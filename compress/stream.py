@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from compress.errors import CompressError
-from compress.graph import float32_layers, functional
+from compress.functional import functional, with_graph
+from compress.graph import float32_layers, set_weights
 from compress.lite import LiteModel
 from compress.recurrent import Plain, is_recurrent
 from compress.trace import float32
@@ -49,11 +50,12 @@ def streaming(model: keras.Model, *, steps: int = 1) -> keras.Model:
     """
     if steps < 1:
         raise CompressError(f"steps={steps}; a piece of a series has at least one step")
+    model = with_graph(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.inputs[0].shape) < 2:
         raise CompressError(f"model {model.name!r} cannot stream: it must read one series and have one output")
     source = float32(model)
     copy = keras.models.clone_model(functional(source))
-    copy.set_weights(source.get_weights())
+    set_weights(copy, source.get_weights())
     entry = copy.inputs[0]
     dtype = "float32" if keras.backend.is_float_dtype(entry.dtype) else entry.dtype
     piece = keras.Input((steps, *entry.shape[2:]), dtype=dtype, name=entry.name)

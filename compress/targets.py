@@ -110,8 +110,9 @@ def limits(content: bytes, model: keras.Model, target: Target) -> list[Finding]:
     runner, known = _RUNNERS[target]
     found: dict[tuple[str, str], Finding] = {}
     for name, operator, inputs, output, constants in _operators(content):
-        problem = _problem(name, operator, inputs, output, constants, target)
-        if name not in known:
+        if name in known:
+            problem = _problem(name, operator, inputs, output, constants, target)
+        else:
             problem = f"{runner} has no operator {name}", _INSTEAD.get(name, "take another layer there")
         if problem is not None:
             layer = _layer(model, output)
@@ -120,13 +121,17 @@ def limits(content: bytes, model: keras.Model, target: Target) -> list[Finding]:
 
 
 def _operators(content: bytes) -> Iterator[tuple[str, Any, list[Any], Any, list[Any]]]:
-    """Of all graphs, loops too: an operator's name, itself, its inputs, its first output, the data of its inputs."""
+    """Of all graphs, loops too: an operator's name, itself, its inputs, its first output, the data of its inputs.
+
+    One that gives nothing, such as to set a variable, has its first input for an output, or None.
+    """
     model = flatbuffer.unpack(content, origin="the file")
     for graph in model.subgraphs:
         for operator in graph.operators:
             inputs = [graph.tensors[index] for index in operator.inputs if index >= 0]
             constants = [model.buffers[each.buffer].data for each in inputs]
-            yield flatbuffer.name_of(model, operator), operator, inputs, graph.tensors[operator.outputs[0]], constants
+            made = [graph.tensors[index] for index in operator.outputs]
+            yield flatbuffer.name_of(model, operator), operator, inputs, next(iter(made or inputs), None), constants
 
 
 def _problem(
@@ -169,6 +174,8 @@ def _edgetpu(name: str, operator: Any, inputs: list[Any], output: Any, constants
 
 def _layer(model: keras.Model, tensor: Any) -> str:
     """The same for a tensor of the file; an output of the model bears the file's name for it, not the layer's."""
+    if tensor is None:
+        return model.name
     name = tensor.name.decode(errors="replace")
     if (place := re.fullmatch(r"(?:Stateful)?PartitionedCall(?:_\d+)?:(\d+)", name)) and len(model.outputs) > int(
         place[1]

@@ -1,9 +1,10 @@
-"""A Functional or Sequential model traced into a flat graph, over fresh float32 copies of its layers.
+"""A model traced into a flat graph, over fresh float32 copies of its layers.
 
 This is what the rewriting passes work on: nested models are inlined, `mixed_float16` becomes float32, and the
 user's model is left alone.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,19 +13,20 @@ import keras
 from compress.carry import carried
 from compress.compose import opened
 from compress.expand import expand, is_elementwise, is_long
+from compress.functional import functional, has_graph, open_model, with_graph
 from compress.graph import (
     Chain,
     Graph,
     Node,
     copy_operation,
     float32_layers,
-    functional,
     input_like,
     is_half,
     positional,
     run_chain,
 )
 from compress.kinds import core
+from compress.pixels import numbers
 
 
 @dataclass
@@ -45,6 +47,10 @@ class _Tracer:
 
         def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
             if isinstance(operation, keras.Model):
+                if not has_graph(operation):
+                    inside = open_model(operation, args, kwargs)
+                    outputs = self.run(inside.function, inside.tensors, prefix=f"{prefix}{operation.name}_")
+                    return inside.with_masks(outputs)
                 # A `training=False` here is no loss: Keras itself overrides it when the outer model trains.
                 return self.run(functional(operation), args[0], prefix=f"{prefix}{operation.name}_")
             args, kwargs = positional(operation, args, kwargs)
@@ -104,6 +110,8 @@ class _Tracer:
             outputs = self.emit(operation, (image,), {})  # a mask is of the series, and no image fits it
             back = keras.layers.Reshape((-1, image.shape[-1]), name=f"{operation.name}_as_series")
             return self.emit(back, (outputs,), {})
+        if type(operation).__name__ == "Cast" and args[0].dtype == operation.dtype:
+            return args[0]
         outputs = operation(*args, **kwargs)
         self.nodes.append(Node(operation, args, kwargs, tuple(keras.tree.flatten(outputs))))
         squeezes = self.simpler and type(operation) is keras.layers.Reshape and args[0].shape[1] == 1
@@ -123,34 +131,73 @@ class _Tracer:
 
 
 @float32_layers()
-def trace(model: keras.Model, *, simpler: bool = True, look_inside: bool = False) -> Graph:
+def trace(
+    model: keras.Model, *, simpler: bool = True, look_inside: bool = False, pixels_as_floats: bool = False
+) -> Graph:
     """Copy `model` into a flat float32 graph that computes the same.
 
     Args:
-        model: Functional, or a built Sequential.
+        model: see `compress.functional.functional`.
         simpler: whether layers that have a simpler equivalent are replaced by it (see `compress.expand`); else they
             stay the user's own, and only nested models are inlined.
         look_inside: replace layers that are composed of others and of `keras.ops` by those (see `compress.compose`).
+        pixels_as_floats: whether inputs of whole numbers that are no tokens become inputs of float32, which a file can
+            store as int8 with a scale.
 
     Raises:
-        CompressError: the model is subclassed or not built.
+        CompressError: the model has no graph: see `compress.functional.functional`.
     """
     source = functional(model)
-    inputs = keras.tree.map_structure(input_like, source._inputs_struct)
-    tracer = _Tracer(look_inside, simpler)
-    outputs = tracer.run(source, inputs, prefix="")
-    return Graph(model.name, inputs, outputs, tracer.live(outputs))
+
+    def traced(floats: Collection[str]) -> Graph:
+        inputs = keras.tree.map_structure(lambda tensor: input_like(tensor, floats), source._inputs_struct)
+        tracer = _Tracer(look_inside, simpler)
+        outputs = tracer.run(source, inputs, prefix="")
+        return Graph(model.name, inputs, outputs, tracer.live(outputs))
+
+    graph = traced(())
+    pixels = numbers(graph) if pixels_as_floats else ()
+    return traced(pixels) if pixels else graph
 
 
 @float32_layers()
 def float32(model: keras.Model) -> keras.Model:
-    """The model itself when it computes in float32 throughout, else a float32 copy.
+    """The model itself when it computes in float32 throughout and has a graph, else a float32 copy.
 
     Raises:
         CompressError: it has no graph.
     """
-    functional(model)
+    model = with_graph(model)
     if not any(is_half(layer.compute_dtype) for layer in model._flatten_layers(include_self=False)):
         return model
     graph = trace(model)
+    return keras.Model(graph.inputs, graph.outputs, name=graph.name)
+
+
+@float32_layers()
+def without_classes(model: keras.Model) -> keras.Model:
+    """The model itself, or a flat copy where a subclassed model is in it.
+
+    Raises:
+        CompressError: it has no graph.
+    """
+    inside = model._flatten_layers(include_self=False)
+    if not any(isinstance(layer, keras.Model) and not has_graph(layer) for layer in inside):
+        return model
+    graph = trace(model, simpler=False)
+    return keras.Model(graph.inputs, graph.outputs, name=graph.name)
+
+
+@float32_layers()
+def with_float_pixels(model: keras.Model) -> keras.Model:
+    """The model itself, or a copy that takes as float32 what it takes as whole numbers and computes with.
+
+    Raises:
+        CompressError: it has no graph.
+    """
+    if not any(keras.backend.is_int_dtype(tensor.dtype) for tensor in model.inputs):
+        return model
+    graph = trace(model, simpler=False, pixels_as_floats=True)
+    if [tensor.dtype for tensor in keras.tree.flatten(graph.inputs)] == [tensor.dtype for tensor in model.inputs]:
+        return model
     return keras.Model(graph.inputs, graph.outputs, name=graph.name)

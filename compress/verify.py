@@ -10,9 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress import flatbuffer, runtime
+from compress import flatbuffer, runtime, tfmot
+from compress.batches import arranged, labelled
 from compress.errors import CompressError
 from compress.export import Artifact
+from compress.functional import with_graph
 from compress.lite import LiteModel
 from compress.micro import MicroReport, compare
 
@@ -99,6 +101,7 @@ def verify(
     """
     path = file.path if isinstance(file, Artifact) else Path(file)
     lite = LiteModel(path)
+    model = model if tfmot.is_tf_keras(model) else with_graph(model)
     names = [tensor.name for tensor in model.inputs]
     if len(names) == 1 and len(lite.inputs) == 1:
         names = [lite.input.name]
@@ -108,13 +111,11 @@ def verify(
             f"model {model.name!r} reads {', '.join(names)}; they must be the same inputs, and one output"
         )
     ours, theirs, labels, first = [], [], [], None
-    for x, y in batches:
-        inputs = _by_name(x, names)
-        if not len(inputs[names[0]]):
-            continue
+    for arrays, y in labelled(model, batches, place="batch"):
+        inputs = dict(zip(names, arrays.values(), strict=True))
         first = {name: array[:_FEW] for name, array in inputs.items()} if first is None else first
         theirs.append(lite.run(inputs)[lite.output.name])
-        ours.append(_answers(model, [inputs[name] for name in names]))
+        ours.append(np.asarray(model.predict_on_batch(arranged(model, arrays)), np.float32))
         labels.append(np.asarray(y))
         if len(labels[-1]) != len(ours[-1]):
             raise CompressError(f"a batch has {len(ours[-1])} inputs and {len(labels[-1])} labels")
@@ -155,19 +156,6 @@ def verify(
         peak_bytes=runtime.peak_bytes(path),
         micro=compare(path, first) if isinstance(file, Artifact) and file.target == "microcontroller" else None,
     )
-
-
-def _by_name(x: Any, names: list[str]) -> dict[str, np.ndarray]:
-    if not isinstance(x, dict):
-        x = dict(zip(names, x if len(names) > 1 else [x], strict=True))
-    return {name: np.asarray(x[name]) for name in names}
-
-
-def _answers(model: keras.Model, arrays: list[np.ndarray]) -> np.ndarray:
-    x: Any = arrays[0] if len(arrays) == 1 else arrays
-    if isinstance(getattr(model, "_inputs_struct", None), dict):
-        x = dict(zip([tensor.name for tensor in model.inputs], arrays, strict=True))
-    return np.asarray(model.predict_on_batch(x), np.float32)
 
 
 def _latency(lite: LiteModel, example: dict[str, np.ndarray]) -> float:

@@ -53,8 +53,10 @@ class Compressed(keras.layers.Layer):
         more = {"mask": mask} if mask is not None and self.layer._call_has_mask_arg else {}
         if reverse:
             more["reverse"] = True
-        with keras.StatelessScope(state_mapping=mapping):
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
             outputs = self.layer(inputs, **more)
+        if scope.losses:  # of the activity; as new tensors, for what is inside knows the old ones by their ids
+            self.add_loss([loss + 0.0 for loss in scope.losses])
         if "bias" in weights and "bias" not in variables:
             outputs = outputs + weights["bias"]
         return outputs

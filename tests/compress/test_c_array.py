@@ -1,8 +1,10 @@
 """A file as C++ source: it compiles, and holds every byte, the scales and the labels."""
 
 import dataclasses
+import errno
 import shutil
 import subprocess
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -63,7 +65,25 @@ def test_the_bytes_are_all_there_in_order(artifact, tmp_path):
 
 
 def test_what_cannot_be_written_is_said(artifact, tmp_path):
-    with pytest.raises(compress.CompressError, match="cannot be written: No such file"):
+    with pytest.raises(compress.CompressError, match=r"nowhere is no folder, so model\.\w+ cannot be written"):
         compress.c_array(artifact, tmp_path / "nowhere" / "model")
     with pytest.raises(compress.CompressError, match=r"gone\.tflite cannot be read"):
         compress.c_array(tmp_path / "gone.tflite", tmp_path / "model")
+
+
+def test_a_pair_that_is_cut_off_leaves_the_old_one(artifact, tmp_path, monkeypatch):
+    pair = compress.c_array(artifact, tmp_path / "model")
+    before = [path.read_bytes() for path in pair]
+    write = Path.write_text
+
+    def full(path, text, **settings):
+        if ".cc" in path.name:
+            write(path, text[:100], **settings)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, text, **settings)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(compress.CompressError, match=r"model\.cc cannot be written: No space"):
+        compress.c_array(dataclasses.replace(artifact, arena_bytes=9), tmp_path / "model")
+    assert [path.read_bytes() for path in pair] == before
+    assert sorted(tmp_path.iterdir()) == sorted(pair)

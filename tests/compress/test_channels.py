@@ -492,7 +492,7 @@ def test_a_sequential_model_and_half_precision():
         ({"importance": "bn_scale"}, "no channels to prune.*first: no batch normalisation"),
         ({"importance": "taylor"}, "needs calibration="),
         ({"importance": "taylor", "calibration": [], "loss": "mse"}, "got no batch"),
-        ({"importance": "taylor", "calibration": [np.zeros((2, 8, 8, 3))], "loss": "mse"}, "is a pair"),
+        ({"importance": "taylor", "calibration": [np.zeros((2, 8, 8, 3))], "loss": "mse"}, "is no pair"),
     ],
 )
 def test_bad_arguments(arguments, message):

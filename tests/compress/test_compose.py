@@ -120,3 +120,37 @@ def test_a_quantization_aware_model_inside_another_is_known(x, tmp_path):
         compress.quantize_aware(outer, calibration=[x])
     artifact = compress.export(outer, tmp_path / "m.tflite")
     assert np.abs(compress.LiteModel(artifact.path).predict(x) - outer.predict(x, verbose=0)).max() < 0.02
+
+
+@register
+class Sparing(Block):
+    """Adds a loss: of what it answers, or of its weights."""
+
+    def __init__(self, of="answer", **kwargs):
+        super().__init__(**kwargs)
+        self.of = of
+
+    def call(self, inputs):
+        answer = super().call(inputs)
+        self.add_loss(keras.ops.sum(keras.ops.square(answer if self.of == "answer" else self.one.kernel)))
+        return answer
+
+    def get_config(self):
+        return {**super().get_config(), "of": self.of}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Sparing("answer", name="own"),
+        lambda: Sparing("weights", name="own"),
+        lambda: Block(activity_regularizer="l2", name="own"),
+    ],
+)
+def test_a_layer_with_a_loss_of_its_own_stays_float_and_keeps_it(make, x):
+    model = net(lambda inputs: make()(inputs))
+    assert [name for name, _ in compress.report(model).float_layers] == ["own"]
+    small = compress.quantize_aware(model, calibration=[x])
+    model(x), small(x)
+    assert len(small.losses) == 1
+    np.testing.assert_allclose(small.losses[0], model.losses[0], rtol=0.02)

@@ -224,7 +224,7 @@ def test_nothing_half_written_stays(plain, tmp_path, monkeypatch):
     [
         ({}, "needs calibration="),
         ({"calibration": []}, "calibration is empty"),
-        ({"calibration": [np.zeros((2, 3, 3, 6))]}, r"shape \(2, 3, 3, 6\)"),
+        ({"calibration": [np.zeros((2, 3, 3, 6))]}, r"got \(2, 3, 3, 6\)"),
         ({"quantize": "int4"}, "'int4' is none of"),
     ],
 )

@@ -185,3 +185,13 @@ def test_the_table_is_what_the_interpreter_registers():
     registered = set(done.stdout.split())
     assert registered >= MICRO_OPS, "an operator of the table is gone"
     assert "CONV_2D" in registered and "GELU" not in registered
+
+
+def test_inputs_of_different_lengths_are_refused(tmp_path):
+    one, two = keras.Input((3,), name="one"), keras.Input((3,), name="two")
+    model = keras.Model([one, two], keras.layers.Add()([one, two]))
+    artifact = compress.export(model, tmp_path / "m.tflite", quantize="none", target="microcontroller")
+    with pytest.raises(compress.CompressError, match="differ in length"):
+        compress.MicroModel(artifact.path).run_raw(
+            {"one": np.ones((4, 3), "float32"), "two": np.ones((2, 3), "float32")}
+        )

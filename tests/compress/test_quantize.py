@@ -182,8 +182,8 @@ def test_an_unknown_layer_stays_float_and_is_named(batch):
 REFUSED = {
     "no batches": ([], "calibration is empty"),
     "labels": ([(np.zeros((2, 6, 6, 3)), np.zeros(2))], "without labels"),
-    "another size": ([np.zeros((2, 5, 6, 3))], r"shape \(2, 5, 6, 3\)"),
-    "no batch axis": ([np.zeros((6, 6, 3))], r"shape \(6, 6, 3\)"),
+    "another size": ([np.zeros((2, 5, 6, 3))], r"got \(2, 5, 6, 3\)"),
+    "no batch axis": ([np.zeros((6, 6, 3))], r"got \(6, 6, 3\); the first axis counts"),
     "nan": ([np.full((2, 6, 6, 3), np.nan)], "NaN or infinite"),
 }
 

@@ -228,6 +228,8 @@ def test_table_and_plot(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG") and [each.name for each in tmp_path.iterdir()] == ["drift.png"]
     with pytest.raises(compress.CompressError, match="is no folder"):
         compress.plot_sensitivity(found, tmp_path / "none" / "drift.png")
+    with pytest.raises(compress.CompressError, match="no layer that is rounded"):
+        compress.plot_sensitivity(compress.Sensitivity("net", ()), path)
 
 
 def total(options, picks, part):

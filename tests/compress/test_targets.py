@@ -52,3 +52,22 @@ def test_the_gpu_takes_half_precision_and_has_no_recurrent_layer(tmp_path):
     assert (found.layer, found.severity) == ("memory", "refused")
     (found,) = limits(convert.to_float(model), model, "gpu")
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in found.problem
+
+
+@keras.saving.register_keras_serializable(package="edgezoo_tests")
+class Counter(keras.layers.Layer):
+    """Sets a variable at each call, by an operator that gives nothing."""
+
+    def build(self, input_shape):
+        self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
+
+    def call(self, x):
+        self.count.assign(self.count + 1.0)
+        return x * self.count
+
+
+def test_operators_without_an_output_are_named_too(tmp_path):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(3)(Counter(name="counter")(inputs)))
+    with pytest.raises(compress.CompressError, match="'counter': the GPU delegate has no operator ASSIGN_VARIABLE"):
+        compress.export(model, tmp_path / "m.tflite", quantize="none", target="gpu")

@@ -113,6 +113,23 @@ def test_a_sum_of_three_becomes_sums_of_two(rng):
     np.testing.assert_allclose(as_model(graph)(batch), model(batch), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_what_a_normalization_was_adapted_to_is_kept_by_all(axis, rng):
+    x = rng.normal(3, 5, size=(16, 6, 6, 2)).astype(np.float32)
+    inputs = keras.Input((6, 6, 2))
+    normalization = layers.Normalization(axis=axis)
+    normalization.adapt(x)
+    y = layers.Conv2D(8, 3, name="one")(normalization(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(layers.ReLU()(y))))
+    expected = model.predict(x, verbose=0)
+    for copy, tolerance in (
+        (compress.prune_channels(model, 1.0), 1e-5),
+        (compress.strip(compress.prune(model, {"one": 0.01, "*": 0.0})), 0.02),
+        (compress.quantize_aware(model, calibration=[x]), 0.05),
+    ):
+        assert np.abs(copy.predict(x, verbose=0) - expected).max() <= tolerance * np.ptp(expected)
+
+
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()

@@ -67,7 +67,7 @@ def test_it_never_passes_without_looking(exported):
         (artifact, model, [(x, y[:-1])], "40 inputs and 39 labels"),
         (artifact, wide, [(x, y)], "not of this model"),
         (artifact, broken, [(x, y)], "NaN"),
-        (artifact, model, [(x[:, :3], y)], r"takes float32 \(batch, 6\)"),
+        (artifact, model, [(x[:, :3], y)], r"takes shape \(None, 6\); got \(40, 3\)"),
         (artifact.path.with_name("none.tflite"), model, [(x, y)], "cannot be read"),
     ):
         with pytest.raises(compress.CompressError, match=message):

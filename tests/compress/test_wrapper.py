@@ -87,3 +87,51 @@ def test_every_trainable_weight_learns(rng):
     assert len(before) == 5  # kernel, gamma, beta; kernel, bias
     for old, new in zip(before, model.trainable_variables, strict=True):
         assert np.any(old != np.array(new)), new.path
+
+
+def test_all_that_is_asked_of_weights_and_activities_counts_in_training(rng):
+    r = keras.regularizers.L2(0.1)
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((10, 10, 2))
+    y = layers.Conv2D(4, 3, kernel_regularizer=r, bias_regularizer=r, bias_initializer="ones", activity_regularizer=r)(
+        inputs
+    )
+    y = layers.BatchNormalization(gamma_regularizer=r, beta_regularizer=r, beta_initializer="ones")(y)
+    y = layers.Conv2D(4, 3, kernel_regularizer=r)(y)
+    y = layers.BatchNormalization(gamma_regularizer=r, beta_regularizer=r, beta_initializer="ones")(y)
+    y = layers.SeparableConv2D(4, 3, depthwise_regularizer=r, pointwise_regularizer=r, bias_regularizer=r)(y)
+    y = layers.DepthwiseConv2D(3, activation="relu", depthwise_regularizer=r, activity_regularizer=r)(y)
+    y = layers.Conv1D(3, 2, kernel_regularizer=r, activation="relu", activity_regularizer=r)(layers.Reshape((-1, 4))(y))
+    y = layers.LayerNormalization(gamma_regularizer=r, beta_regularizer=r)(y)
+    y = layers.EinsumDense("abc,cd->abd", (None, 3), kernel_regularizer=r, activity_regularizer=r)(y)
+    y = layers.LSTM(3, kernel_regularizer=r, recurrent_regularizer=r)(
+        layers.MultiHeadAttention(2, 2, kernel_regularizer=r)(y, y)
+    )
+    y = layers.ActivityRegularization(l2=0.3)(layers.Dense(2, kernel_regularizer=r, activity_regularizer=r)(y))
+    model = keras.Model(inputs, y)
+    x = rng.normal(size=(16, 10, 10, 2)).astype(np.float32)
+    model(x)
+    expected = [float(loss) for loss in model.losses]
+    assert len(expected) == 28
+    copies = {
+        "quantized": compress.quantize_aware(model, calibration=[x]),
+        "pruned": compress.prune(model, 0.01),
+        "clustered": compress.cluster(model, 256),
+        "fewer channels": compress.prune_channels(model, 1.0),
+    }
+    for name, copy in copies.items():
+        copy(x)
+        np.testing.assert_allclose(sum(map(float, copy.losses)), sum(expected), rtol=0.02, err_msg=name)
+        assert len(copy.losses) == len(expected), name
+
+
+def test_what_is_asked_of_an_activity_is_trained(rng):
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, layers.Dense(4, activity_regularizer=keras.regularizers.L2(1.0))(inputs))
+    x, zeros = rng.normal(size=(8, 3)).astype(np.float32), np.zeros((8, 4), np.float32)
+    copy = compress.prune(model, 0.01)
+    for each in (model, copy):
+        each.compile("sgd", lambda truth, answer: 0.0 * keras.ops.mean(answer))
+    expected = model.evaluate(x, zeros, verbose=0)
+    assert expected > 0.1
+    np.testing.assert_allclose(copy.evaluate(x, zeros, verbose=0), expected, rtol=1e-5)
