@@ -48,10 +48,13 @@ def flags(args: Sequence[str]) -> list[str]:
 
 
 def plain(box: str) -> str:
-    """The first sentences of tyro's boxed message, on one line; a record's refusal as `field: what it should be`."""
+    """The first sentences of tyro's boxed message, on one line; a field's refusal as `field: what it should be`."""
     lines = [line.strip(" │╭╮╰╯─") for line in box.splitlines()][1:]
     body = lines[: lines.index("")] if "" in lines else lines
     text = re.sub(r"\s+", " ", " ".join(body))
+    whole = re.match(r"Error parsing \S+: \d+ validation errors? for \w+ Value error, (.*?) \[type=", text)
+    if whole:
+        return whole.group(1)
     refusal = re.match(
         r"Error parsing (\S+): \d+ validation errors? for \w+ (\w+) (.*?) \[type=\w+, input_value=(.*?),",
         text,

@@ -94,6 +94,13 @@ def test_an_unknown_field_in_a_file_shows_the_near_match(tmp_path):
         load(str(path))
 
 
+def test_fields_that_do_not_go_together_are_one_sentence():
+    with pytest.raises(UserError) as caught:
+        override(Recipe(), ["--compress.distill", "0.5"], prog="x")
+    sentence = "compress.distill is for fine-tuning with fake quantization; set compress.quantize_aware too"
+    assert str(caught.value) == sentence
+
+
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
