@@ -13,8 +13,9 @@ from compress.graph import Graph
 Method = Literal["minmax", "percentile", "mse"]
 _BINS = 2048
 _TAIL = 1e-4
-_NARROWEST = 1e-6
 """Share of the values that `percentile` leaves out in all: the 99.99th percentile."""
+_NARROWEST = 1e-6
+"""Width of a range at least, where it is not nothing."""
 
 
 def measure_ranges(

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from compress import by_layer, flatbuffer
-from compress.errors import CompressError
+from compress.errors import CompressError, first_line
 from compress.forms import SIGNATURE, STATIC, Example, Quantize, quantized
 from compress.lookup import look_up
 from compress.nibbles import has_nibbles, packed
@@ -191,8 +191,9 @@ def _converted(serve: Callable[..., Any], model: Any, settings: Any) -> bytes:
         try:
             return unbound(bytes(converter.convert()))
         except Exception as error:  # the converter raises whatever its passes raise
-            reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-            raise CompressError(f"the LiteRT converter cannot take model {model.name!r}: {reason}") from error
+            raise CompressError(
+                f"the LiteRT converter cannot take model {model.name!r}: {first_line(error)}"
+            ) from error
 
 
 def _spec(model: Any, tensor: Any) -> Any:

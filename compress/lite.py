@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from compress import flatbuffer, metadata, runtime
-from compress.errors import CompressError
+from compress.errors import CompressError, first_line
 from compress.flatbuffer import Port
 
 
@@ -175,7 +175,7 @@ def try_out(
             runner = interpreter.get_signature_runner(name)
             runner(**{key: np.zeros(each["shape"], each["dtype"]) for key, each in runner.get_input_details().items()})
     except (ValueError, RuntimeError, IndexError) as error:
-        raise CompressError(f"{origin} does not run: {str(error).splitlines()[0]}") from None
+        raise CompressError(f"{origin} does not run: {first_line(error)}") from None
     return interpreter, ins, outs
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import keras
 
-from compress.errors import CompressError
+from compress.errors import CompressError, first_line
 from compress.graph import Graph
 from compress.mask import Pooling, read_pattern
 from compress.schedule import Polynomial, Schedule
 from compress.trace import trace
-from compress.twin import first_line, give, installed, to_tf_keras
+from compress.twin import give, installed, to_tf_keras
 
 __all__ = ["cluster", "prune", "quantize_aware", "strip", "to_keras", "to_tf_keras"]
 
@@ -153,5 +153,5 @@ def _refusals(model: keras.Model) -> Iterator[None]:
     """TFMOT's own refusals, which name the layer, as ours."""
     try:
         yield
-    except (ValueError, RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+    except (ValueError, RuntimeError, TypeError, AttributeError, NotImplementedError) as error:  # no class of its own
         raise CompressError(f"TFMOT cannot take model {model.name!r}: {first_line(error)}") from error

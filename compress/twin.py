@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.errors import CompressError
+from compress.errors import CompressError, first_line
 from compress.trace import trace
 
 _RENAMED = {("LeakyReLU", "negative_slope"): "alpha"}
@@ -117,8 +117,3 @@ def give(layer: Any, weights: list[Any], *, origin: str) -> None:
     if shapes != [each.shape for each in weights]:
         raise CompressError(f"{origin} has weights of shape {[each.shape for each in weights]}, not {shapes}")
     layer.set_weights(weights)
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in short."""
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

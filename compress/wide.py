@@ -82,7 +82,7 @@ def trained_ranges(model: keras.Model, content: bytes, ends: Mapping[int, Ends])
         content: its file, with tensors named by `by_layer.scopes`.
         ends: what `without_ranges` gave.
     """
-    places = dict(enumerate(id(each) for _, each in operations(model)))
+    places = [id(each) for _, each in operations(model)]
     file, found = flatbuffer.unpack(content, origin="the converted file"), {}
     graph = file.subgraphs[0]
     for operator in graph.operators:

@@ -292,17 +292,13 @@ class Recipe:
                 f"compress.quantize_aware trains {trained} ranges, so export.quantize must be {trained!r}, "
                 f"not {self.export.quantize!r}"
             )
-        for name in ("bits", "activations"):
-            if getattr(self.compress, name) != 8 and not self.compress.quantize_aware:
+        for name, unset in (("bits", 8), ("activations", 8), ("distill", 0.0)):
+            if getattr(self.compress, name) != unset and not self.compress.quantize_aware:
                 raise ValueError(
                     f"compress.{name} is for fine-tuning with fake quantization; set compress.quantize_aware too"
                 )
         if self.compress.bits != 8 and self.compress.activations != 8:
             raise ValueError("compress.bits: kernels have 8 bits where compress.activations is 16")
-        if self.compress.distill and not self.compress.quantize_aware:
-            raise ValueError(
-                "compress.distill is for fine-tuning with fake quantization; set compress.quantize_aware too"
-            )
         if self.transfer.unfreeze and not self.transfer.weights:
             raise ValueError(
                 "transfer.unfreeze opens what transfer.weights brought; name the weights, or leave it empty"

@@ -127,7 +127,7 @@ def fit(
     )
     measure = MEASURES[examples.task]
     judging = feed.judging(examples.validation, preprocess, batch_size=4 * train.batch_size)
-    state: State = State()
+    state = State()
     best: list[np.ndarray] = []
     if path.exists():
         state, best = checkpoint.load(path, model)

@@ -1,13 +1,16 @@
 import json
+from typing import get_args
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
+from compress.forms import FORMS
 from recipes.engine import Compress, Data, Export, Gate, Model, Recipe, Train
 from recipes.engine.errors import UserError
 from recipes.engine.overrides import override
 from recipes.engine.recipe_file import fields, from_plain, load, to_plain
+from recipes.engine.records import Quantize
 
 
 def test_json_and_yaml_round_trip():
@@ -32,6 +35,10 @@ def test_json_and_yaml_round_trip():
 def test_a_record_refuses_what_makes_no_sense(build, word):
     with pytest.raises(ValidationError, match=word):
         build()
+
+
+def test_the_formats_are_those_of_export():
+    assert get_args(Quantize) == FORMS
 
 
 def test_records_are_frozen():
