@@ -58,8 +58,8 @@ def installed() -> tuple[Any, Any]:
     before = os.environ.get("TF_USE_LEGACY_KERAS")
     try:
         # TFMOT turns TF_USE_LEGACY_KERAS on. `tf.keras`, which decides by it at its first use, is used now, and child
-        # processes do not inherit it: both stay what they were.
-        tf.keras.__version__  # noqa: B018
+        # processes do not inherit it: both stay what they were. (Whoever imported TFMOT before has it on already.)
+        tf.keras.Model  # noqa: B018
         import tensorflow_model_optimization as tfmot
         import tf_keras
     except ImportError as error:

@@ -11,6 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import compress
+from compress.twin import installed
 
 layers = keras.layers
 
@@ -186,3 +187,10 @@ def to_integers(tmp_path, request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session")
+def toolkit():
+    """TFMOT, imported so that `tf.keras` stays what it is for the tests that come after."""
+    _, tfmot = installed()
+    return tfmot

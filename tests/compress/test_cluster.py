@@ -44,7 +44,7 @@ def test_any_weights_have_starts(init, zero):
 
 @pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("init", ["linear", "density"])
-def test_starts_equal_tfmot(init, zero, rng):
+def test_starts_equal_tfmot(init, zero, rng, toolkit):
     from tensorflow_model_optimization.python.core.clustering.keras import clustering_centroids as theirs
 
     name = "LinearCentroidsInitialisation" if init == "linear" else "DensityBasedCentroidsInitialisation"

@@ -67,7 +67,7 @@ def test_blocks_of_a_convolution_lie_in_its_matrix(rng):
         ("1x4", {"block_size": (1, 4), "block_pooling_type": "MAX"}),
     ],
 )
-def test_equals_tfmot(pattern, options, sparsity, rng):
+def test_equals_tfmot(pattern, options, sparsity, rng, toolkit):
     import tensorflow as tf
     from tensorflow_model_optimization.python.core.sparsity.keras import pruning_impl, pruning_schedule
 

@@ -121,7 +121,7 @@ def their_range(shape=()):
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("per_channel", [True, False])
 @pytest.mark.parametrize("shape", [(24, 10), (3, 3, 6, 10)])
-def test_weights_equal_tfmot(bits, per_channel, shape, rng):
+def test_weights_equal_tfmot(bits, per_channel, shape, rng, toolkit):
     from tensorflow_model_optimization.python.core.quantization.keras import quantizers
 
     kernel, factor = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
@@ -146,7 +146,7 @@ def test_weights_equal_tfmot(bits, per_channel, shape, rng):
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-def test_activations_equal_tfmot_while_the_range_moves(bits, rng):
+def test_activations_equal_tfmot_while_the_range_moves(bits, rng, toolkit):
     from tensorflow_model_optimization.python.core.quantization.keras import quantizers
 
     theirs, variables = quantizers.MovingAverageQuantizer(bits, False, False, False), their_range()
@@ -165,7 +165,7 @@ def test_activations_equal_tfmot_while_the_range_moves(bits, rng):
     np.testing.assert_allclose(ours(x), theirs(x, training=False, weights=variables), rtol=1e-6, atol=1e-6)
 
 
-def test_calibration_equals_tfmot_over_all_values(rng):
+def test_calibration_equals_tfmot_over_all_values(rng, toolkit):
     from tensorflow_model_optimization.python.core.quantization.keras import quantizers
 
     theirs = quantizers.AllValuesQuantizer(8, False, False, False)

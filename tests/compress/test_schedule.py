@@ -38,10 +38,8 @@ def test_constant_by_hand():
         (Polynomial(0.0, 0.8, end=100, power=1, every=9), "PolynomialDecay", (0.0, 0.8, 0, 100, 1, 9)),
     ],
 )
-def test_equals_tfmot_at_every_step(ours, name, arguments):
-    import tensorflow_model_optimization as tfmot
-
-    theirs = getattr(tfmot.sparsity.keras, name)(*arguments)
+def test_equals_tfmot_at_every_step(ours, name, arguments, toolkit):
+    theirs = getattr(toolkit.sparsity.keras, name)(*arguments)
     expected = [tuple(value.numpy() for value in theirs(np.int64(step))) for step in STEPS]
     np.testing.assert_array_equal(table(ours), np.array(expected, np.float64))
 

@@ -71,13 +71,11 @@ def test_there_and_back_nothing_changes(trained):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_pruned_by_tfmot_it_is_as_sparse_in_keras(trained):
+def test_pruned_by_tfmot_it_is_as_sparse_in_keras(trained, toolkit):
     model, digits = trained
-    import tensorflow_model_optimization as theirs
-
     schedule = compress.Polynomial(0.2, 0.75, end=15, every=5)
     twin = compress.prune(model, schedule=schedule, engine="tfmot")
-    fit(twin, digits, [theirs.sparsity.keras.UpdatePruningStep()])
+    fit(twin, digits, [toolkit.sparsity.keras.UpdatePruningStep()])
     plain = tfmot.to_keras(twin, like=model)
     for name, kernel in kernels(plain).items():
         assert np.mean(kernel == 0) == pytest.approx(0.75, abs=0.5 / kernel.size + 1e-6), name

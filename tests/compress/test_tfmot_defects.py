@@ -142,12 +142,11 @@ def nested(kit):
     return kit.Model(inputs, kit.layers.Dense(3, name="outer")(inner(inputs)))
 
 
-def test_nested_models_are_taken(rng):
-    import tensorflow_model_optimization as theirs
+def test_nested_models_are_taken(rng, toolkit):
     import tf_keras
 
     with pytest.raises(ValueError, match="inside another"):
-        theirs.quantization.keras.quantize_model(nested(tf_keras))
+        toolkit.quantization.keras.quantize_model(nested(tf_keras))
     x = rng.normal(size=(16, 5)).astype(np.float32)
     model = nested(keras)
     ours = compress.quantize_aware(model, calibration=[x])
@@ -169,14 +168,13 @@ def with_a_layer_of_its_own(kit):
     return kit.Model(inputs, kit.layers.Dense(3, name="last")(Own(name="own")(x)))
 
 
-def test_a_layer_that_nobody_knows_stays_float_and_is_named(rng):
-    import tensorflow_model_optimization as theirs
+def test_a_layer_that_nobody_knows_stays_float_and_is_named(rng, toolkit):
     import tf_keras
 
     twin = with_a_layer_of_its_own(tf_keras)
-    scope = theirs.quantization.keras.quantize_scope({"Own": type(twin.get_layer("own"))})
+    scope = toolkit.quantization.keras.quantize_scope({"Own": type(twin.get_layer("own"))})
     with scope, pytest.raises(RuntimeError, match=r"Layer own:.*is not supported"):
-        theirs.quantization.keras.quantize_model(twin)
+        toolkit.quantization.keras.quantize_model(twin)
     x = rng.normal(size=(16, 5)).astype(np.float32)
     model = with_a_layer_of_its_own(keras)
     ours = compress.quantize_aware(model, calibration=[x])

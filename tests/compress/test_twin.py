@@ -1,5 +1,7 @@
 import builtins
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -153,3 +155,21 @@ def test_the_environment_stays_as_it_was(monkeypatch):
             monkeypatch.setenv("TF_USE_LEGACY_KERAS", value)
         to_tf_keras(keras.Model(inputs, layers.Dense(2)(inputs)))
         assert os.environ.get("TF_USE_LEGACY_KERAS") == value
+
+
+TFMOT_CAME_FIRST = """
+import tensorflow_model_optimization
+import keras
+import numpy as np
+from compress.twin import to_tf_keras
+
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+x = np.ones((3, 4), np.float32)
+np.testing.assert_allclose(to_tf_keras(model).predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5)
+"""
+
+
+def test_tfmot_may_have_been_imported_before():
+    """It turns TF_USE_LEGACY_KERAS on, so that `tf.keras` is tf_keras, if nobody used it before."""
+    run = subprocess.run([sys.executable, "-c", TFMOT_CAME_FIRST], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
