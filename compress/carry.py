@@ -32,4 +32,5 @@ def carried(wrapper: Compressed, layer: Any, weights: list[np.ndarray]) -> tuple
         transforms.append(type(transform).from_config(config))
         for value in transform.get_weights():
             more.append(value.reshape(weights[0].shape) if value.shape == shape else value)
-    return Compressed(copy_operation(layer), transforms, name=layer.name), [*weights, *more]
+    copy = Compressed(copy_operation(layer), transforms, name=layer.name, trainable=wrapper.trainable)
+    return copy, [*weights, *more]

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from compress.errors import CompressError
+from compress.functional import has_graph
 from compress.kinds import activation_name, core
 from compress.mask import Mask
 from compress.ranges import Range
@@ -28,7 +29,8 @@ def distill(
     quantization-aware: a teacher is what brings the accuracy back.
 
     Args:
-        teacher: a trained model whose outputs are logits; its `trainable` is set to False.
+        teacher: a trained model whose outputs are logits. It is copied, and stays as it is; a subclassed one is not
+            copied, and gets `trainable = False`.
         student: a model with outputs of the same shape, logits too; it is trained in place.
         temperature: above 0; higher ones tell more of the wrong classes.
         labels: share of the loss of the true labels, 0-1.
@@ -65,7 +67,16 @@ def distill(
             )
         losses.append(keras.distillation.FeatureDistillation(teacher_layer_name=theirs, student_layer_name=ours))
     weights = [1.0, *[feature_weight] * (len(losses) - 1)]
-    return keras.distillation.Distiller(teacher, student, losses, weights, student_loss_weight=labels)
+    return keras.distillation.Distiller(_copy(teacher), student, losses, weights, student_loss_weight=labels)
+
+
+def _copy(teacher: keras.Model) -> keras.Model:
+    """A teacher of its own for `Distiller`, which freezes it: what is made of a frozen model later would be frozen."""
+    if not has_graph(teacher):
+        return teacher
+    copy = keras.models.clone_model(teacher)
+    copy.set_weights(teacher.get_weights())
+    return copy
 
 
 def _softmax(operation: object) -> bool:

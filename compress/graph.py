@@ -31,12 +31,16 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Calls in order of execution. `inputs` and `outputs` keep the model's structure (tensor, list or dict)."""
+    """Calls in order of execution. `inputs` and `outputs` keep the model's structure (tensor, list or dict).
+
+    `trainable` is that of the model itself: a copy of a frozen model is frozen, and opens with `trainable = True`.
+    """
 
     name: str
     inputs: Any
     outputs: Any
     nodes: tuple[Node, ...]
+    trainable: bool = True
 
     def consumers(self) -> dict[int, list[Node | None]]:
         """For each `id(tensor)`, the calls that read it; None stands for the model's output."""
@@ -151,4 +155,7 @@ def rebuild(
         args, kwargs = keras.tree.map_structure(renew, (node.args, node.kwargs))
         outputs = keras.tree.flatten(call(node, args, kwargs))
         values.update(zip(map(id, node.outputs), outputs, strict=True))
-    return keras.Model(inputs, keras.tree.map_structure(renew, graph.outputs), name=graph.name)
+    model = keras.Model(inputs, keras.tree.map_structure(renew, graph.outputs), name=graph.name)
+    if not graph.trainable:
+        model.trainable = False
+    return model

@@ -205,7 +205,8 @@ def _wrapped(layer: Any, norm: Any, bits: int, transforms: Sequence[keras.layers
     for index, weight in enumerate(quantized_weights(layer)):
         fake_quant = FakeQuantWeights(bits, per_channel, axes, weight, gates.get(weight, 1), name=f"fake_quant_{index}")
         transforms.append(fake_quant)
-    wrapper = Compressed(layer, transforms, name=layer.name)
+    trainable = layer.trainable or (norm is not None and norm.trainable)
+    wrapper = Compressed(layer, transforms, name=layer.name, trainable=trainable)
     wrapper.build(None)
     if norm is not None:
         fold.adopt(norm)

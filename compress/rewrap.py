@@ -74,7 +74,7 @@ def placed(layer: Any, transform: keras.layers.Layer) -> Compressed:
     inner, others = (layer.layer, layer.transforms) if isinstance(layer, Compressed) else (layer, [])
     transforms = [*(other for other in others if type(other) is not type(transform)), transform]
     transforms.sort(key=lambda each: getattr(each, "stage", 2))
-    wrapper = Compressed(inner, transforms, name=layer.name, dtype=layer.dtype_policy)
+    wrapper = Compressed(inner, transforms, name=layer.name, dtype=layer.dtype_policy, trainable=layer.trainable)
     wrapper.build(layer._build_shapes_dict["input_shape"])
     return wrapper
 

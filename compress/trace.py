@@ -153,7 +153,7 @@ def trace(
         inputs = keras.tree.map_structure(lambda tensor: input_like(tensor, floats), source._inputs_struct)
         tracer = _Tracer(look_inside, simpler)
         outputs = tracer.run(source, inputs, prefix="")
-        return Graph(model.name, inputs, outputs, tracer.live(outputs))
+        return Graph(model.name, inputs, outputs, tracer.live(outputs), model.trainable)
 
     graph = traced(())
     pixels = numbers(graph) if pixels_as_floats else ()

@@ -40,6 +40,18 @@ def test_the_loss_by_the_papers_formula(digits):
     assert loss == pytest.approx(0.25 * truth + 0.75 * (9 * kl + 0.5 * squares), rel=1e-4)
 
 
+def test_the_teacher_stays_as_it_was(digits):
+    teacher, student = net(12, "teacher"), net(4, "student")
+    distiller = compress.distill(teacher, student)
+    before = teacher.get_weights()
+    distiller.compile("sgd", LOSS)
+    distiller.fit(digits[0][:64], digits[1][:64], verbose=0)
+    assert len(compress.prune(teacher, 0.5).trainable_variables) == len(teacher.trainable_variables) == 6
+    assert len(distiller.trainable_variables) == len(student.trainable_variables)
+    for old, new in zip(before, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 def test_a_student_comes_to_answer_as_its_teacher_also_behind_fake_quant(digits):
     x, y = digits[:2]
     keras.utils.set_random_seed(0)

@@ -208,3 +208,24 @@ def test_other_mistakes_are_refused(batch):
 def test_all_zero_calibration_still_gives_finite_answers():
     small = compress.quantize_aware(small_net(), calibration=[np.zeros((2, 6, 6, 3))])
     assert np.isfinite(small.predict(np.ones((2, 6, 6, 3)), verbose=0)).all()
+
+
+def test_a_frozen_model_stays_frozen_and_opens_again(batch):
+    """As a teacher is after `distill`: its copy must not have layers that nobody can reach."""
+    model = small_net()
+    model.trainable = False
+    small = compress.quantize_aware(model, calibration=[batch])
+    pruned = compress.prune(model, 0.5)
+    assert not small.trainable_variables + pruned.trainable_variables
+    for opened in (model, small, pruned):
+        opened.trainable = True
+    assert len(small.trainable_variables) == len(pruned.trainable_variables) == len(model.trainable_variables) == 8
+
+
+def test_a_frozen_layer_opens_with_its_wrapper(batch):
+    model = small_net()
+    model.get_layer("dense").trainable = False
+    for small in (compress.quantize_aware(model, calibration=[batch]), compress.prune(model, 0.5)):
+        assert len(small.trainable_variables) == 6
+        small.get_layer("dense").trainable = True
+        assert len(small.trainable_variables) == 8
