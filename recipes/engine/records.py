@@ -225,6 +225,9 @@ class Compress:
     distill: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     """Share of its loss that asks for what the float model answers, in place of the labels (distillation). Examples few
     enough to know by heart teach nothing more by their labels; what the float model makes of them still does."""
+    freeze: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    """Share of its epochs after which the ranges of the activations stand still, so that the weights settle on fixed
+    steps; 0: they are those of the calibration throughout; 1: they follow the batches to the end."""
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -292,7 +295,7 @@ class Recipe:
                 f"compress.quantize_aware trains {trained} ranges, so export.quantize must be {trained!r}, "
                 f"not {self.export.quantize!r}"
             )
-        for name, unset in (("bits", 8), ("activations", 8), ("distill", 0.0)):
+        for name, unset in (("bits", 8), ("activations", 8), ("distill", 0.0), ("freeze", 1.0)):
             if getattr(self.compress, name) != unset and not self.compress.quantize_aware:
                 raise ValueError(
                     f"compress.{name} is for fine-tuning with fake quantization; set compress.quantize_aware too"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -80,6 +81,7 @@ def compressed(
         path=folder / "model_qat.keras",
         start=True,
         teacher=model if recipe.compress.distill else None,
+        callbacks=[compress.FreezeRanges(round(recipe.compress.freeze * recipe.compress.epochs))],
     )
     return small, (history,)
 
@@ -94,6 +96,7 @@ def phase(
     path: Path,
     start: bool,
     teacher: keras.Model | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[keras.Model, History]:
     """Train `model` into the file `path`, or read that file if the phase is already done.
 
@@ -116,6 +119,7 @@ def phase(
         phase=step.name,
         layer_decay=step.decay,
         start=start,
+        callbacks=callbacks,
     )
     unmoved = "no epoch was better than before" if history.best_epoch == 0 else ""
     history = dataclasses.replace(history, note="; ".join(filter(None, (step.note, unmoved))))

@@ -1,6 +1,7 @@
 """The training phase: compile, fit, keep the best, resume."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def fit(
     phase: str,
     layer_decay: float = 1.0,
     start: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:
     """Train `model` in place; it ends with the weights of its best epoch on validation data.
 
@@ -106,6 +108,7 @@ def fit(
         phase: name of the phase, for files and curves.
         layer_decay: see `zoo.layerwise`; 1 trains all layers at one rate.
         start: whether the weights that it comes with count too, as epoch 0: where none is better, they stay.
+        callbacks: more of them.
 
     Raises:
         TrainingFailed: the loss became NaN or infinite.
@@ -155,7 +158,7 @@ def fit(
                 epochs=train.epochs,
                 steps_per_epoch=plan.steps,
                 validation_data=judging,
-                callbacks=[keeper, *swap],
+                callbacks=[keeper, *swap, *callbacks],
                 shuffle=False,
                 verbose=0,
             )

@@ -18,7 +18,7 @@ RECIPE = Recipe(
     model=Model(name="resnet8", width=4, dropout=0.2),
     augment=Augment(translate=0.1, rotate=10.0, mixup=0.2),
     train=Train(epochs=4, batch_size=24, ema=0.9, clip=1.0, accumulate=2),
-    compress=Compress(quantize_aware=True, epochs=3, distill=0.5),
+    compress=Compress(quantize_aware=True, epochs=3, distill=0.5, freeze=0.7),
     export=Export(quantize="int8", calibration=32),
     gate=Gate(max_drop=None),
 )
