@@ -218,6 +218,9 @@ class Compress:
     """Of the kernels in that fine-tuning; 4 makes a file of about half the size."""
     activations: Literal[8, 16] = 8
     """Bits of the activations in that fine-tuning; 16 goes with `export.quantize` `int16x8`."""
+    ranges: Literal["minmax", "percentile", "mse"] = "minmax"
+    """Where the ranges of the activations start: the extremes over the calibration's examples, or narrower, for finer
+    steps: without a 10,000th of the values, or where the squared error is least."""
     epochs: Count = 4
     """Epochs of that fine-tuning."""
     lr: Positive = 1e-4
@@ -295,13 +298,15 @@ class Recipe:
                 f"compress.quantize_aware trains {trained} ranges, so export.quantize must be {trained!r}, "
                 f"not {self.export.quantize!r}"
             )
-        for name, unset in (("bits", 8), ("activations", 8), ("distill", 0.0), ("freeze", 1.0)):
+        for name, unset in (("bits", 8), ("activations", 8), ("ranges", "minmax"), ("distill", 0.0), ("freeze", 1.0)):
             if getattr(self.compress, name) != unset and not self.compress.quantize_aware:
                 raise ValueError(
                     f"compress.{name} is for fine-tuning with fake quantization; set compress.quantize_aware too"
                 )
         if self.compress.bits != 8 and self.compress.activations != 8:
             raise ValueError("compress.bits: kernels have 8 bits where compress.activations is 16")
+        if self.compress.ranges == "mse" and self.compress.activations != 8:
+            raise ValueError("compress.ranges 'mse' weighs the error of 256 steps; compress.activations of 16 has more")
         if self.transfer.unfreeze and not self.transfer.weights:
             raise ValueError(
                 "transfer.unfreeze opens what transfer.weights brought; name the weights, or leave it empty"

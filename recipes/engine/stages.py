@@ -69,7 +69,11 @@ def compressed(
     keras.utils.set_random_seed(settings.seed)
     examples_seen = list(feed.calibration(recipe, examples, prepared))
     small = compress.quantize_aware(
-        model, calibration=examples_seen, bits=recipe.compress.bits, activations=recipe.compress.activations
+        model,
+        calibration=examples_seen,
+        bits=recipe.compress.bits,
+        activations=recipe.compress.activations,
+        ranges=recipe.compress.ranges,
     )
     step = transfer.Phase("quantize", "", settings)
     small, history = phase(

@@ -30,6 +30,13 @@ def test_json_and_yaml_round_trip():
         (lambda: Recipe(name="../x"), "folder name"),
         (lambda: Recipe(compress=Compress(quantize_aware=True), export=Export(quantize="float16")), "int8"),
         (lambda: Recipe(compress=Compress(distill=0.5)), "compress.quantize_aware too"),
+        (lambda: Recipe(compress=Compress(ranges="mse")), "compress.ranges is for fine-tuning"),
+        (
+            lambda: Recipe(
+                compress=Compress(quantize_aware=True, activations=16, ranges="mse"), export=Export(quantize="int16x8")
+            ),
+            "of 256 steps",
+        ),
         (lambda: Recipe(compress=Compress(freeze=0.5)), "compress.freeze is for fine-tuning"),
     ],
 )
