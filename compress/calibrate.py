@@ -12,27 +12,31 @@ from compress.graph import Graph
 
 Method = Literal["minmax", "percentile", "mse"]
 _BINS = 2048
-_TAIL = 1e-4
-"""Share of the values that `percentile` leaves out in all: the 99.99th percentile."""
 _NARROWEST = 1e-6
 """Width of a range at least, where it is not nothing."""
 
 
 def measure_ranges(
-    graph: Graph, tensors: Sequence[keras.KerasTensor], batches: Iterable[Any], *, method: Method = "minmax"
+    graph: Graph,
+    tensors: Sequence[keras.KerasTensor],
+    batches: Iterable[Any],
+    *,
+    method: Method = "minmax",
+    percentile: float = 99.99,
 ) -> list[tuple[float, float]]:
     """Both ends of a range for each tensor, over all batches; it holds zero, and the batch size does not matter.
 
-    `minmax` takes the lowest and the highest value. The others clip what is rare, for finer steps: `percentile` a
-    10,000th of the values, `mse` as much as makes the mean squared error of rounding and clipping least, of ranges from
-    1/100 to the whole. They read a histogram of 2,048 bins between the extremes (Nagel et al. 2021, arXiv:2106.08295,
-    section 2.4).
+    `minmax` takes the lowest and the highest value. The others clip what is rare, for finer steps: `percentile` all but
+    that many percent of the values, half at each end, `mse` as much as makes the mean squared error of rounding and
+    clipping least, of ranges from 1/100 to the whole. They read a histogram of 2,048 bins between the extremes (Nagel
+    et al. 2021, arXiv:2106.08295, section 2.4).
 
     Args:
         graph: the traced float model.
         tensors: tensors of that graph.
         batches: arrays `(batch, …)` as the model takes them; see `compress.batches.by_name`.
         method: one of the above.
+        percentile: above 0 and below 100.
 
     Raises:
         CompressError: no batch came, one does not fit the model, or a tensor became NaN or infinite.
@@ -47,15 +51,18 @@ def measure_ranges(
         values = keras.tree.flatten(probe.predict_on_batch(batch))
         for count, some, (low, high) in zip(counts, values, ends, strict=True):
             count += np.histogram(np.asarray(some), bins=_BINS, range=(low, high))[0]
-    clip = _percentile if method == "percentile" else _least_error
-    return [clip(count, low, high) for count, (low, high) in zip(counts, ends, strict=True)]
+    found = []
+    for count, (low, high) in zip(counts, ends, strict=True):
+        tail = 1 - percentile / 100
+        found.append(_tailless(count, low, high, tail) if method == "percentile" else _least_error(count, low, high))
+    return found
 
 
-def _percentile(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """Without half the tail at each end, as far as zero."""
+def _tailless(counts: np.ndarray, low: float, high: float, tail: float) -> tuple[float, float]:
+    """Without half the tail, a share of the values, at each end, as far as zero."""
     edges = np.linspace(low, high, _BINS + 1)
     below = np.cumsum(counts) / counts.sum()
-    first, last = (int(place) for place in np.searchsorted(below, [_TAIL / 2, 1 - _TAIL / 2]))
+    first, last = (int(place) for place in np.searchsorted(below, [tail / 2, 1 - tail / 2]))
     return min(0.0, float(edges[first])), max(0.0, float(edges[min(last + 1, _BINS)]))
 
 

@@ -220,7 +220,9 @@ class Compress:
     """Bits of the activations in that fine-tuning; 16 goes with `export.quantize` `int16x8`."""
     ranges: Literal["minmax", "percentile", "mse"] = "minmax"
     """Where the ranges of the activations start: the extremes over the calibration's examples, or narrower, for finer
-    steps: without a 10,000th of the values, or where the squared error is least."""
+    steps: without the rarest values, or where the squared error is least."""
+    percentile: Annotated[float, Field(gt=0.0, lt=100.0)] = 99.99
+    """How many percent of the values lie inside, with `ranges` of `percentile`."""
     epochs: Count = 4
     """Epochs of that fine-tuning."""
     lr: Positive = 1e-4
@@ -298,11 +300,13 @@ class Recipe:
                 f"compress.quantize_aware trains {trained} ranges, so export.quantize must be {trained!r}, "
                 f"not {self.export.quantize!r}"
             )
-        for name, unset in (("bits", 8), ("activations", 8), ("ranges", "minmax"), ("distill", 0.0), ("freeze", 1.0)):
-            if getattr(self.compress, name) != unset and not self.compress.quantize_aware:
+        for name in ("bits", "activations", "ranges", "percentile", "distill", "freeze"):
+            if getattr(self.compress, name) != getattr(Compress, name) and not self.compress.quantize_aware:
                 raise ValueError(
                     f"compress.{name} is for fine-tuning with fake quantization; set compress.quantize_aware too"
                 )
+        if self.compress.percentile != Compress.percentile and self.compress.ranges != "percentile":
+            raise ValueError("compress.percentile goes with compress.ranges 'percentile'; set it too")
         if self.compress.bits != 8 and self.compress.activations != 8:
             raise ValueError("compress.bits: kernels have 8 bits where compress.activations is 16")
         if self.compress.ranges == "mse" and self.compress.activations != 8:

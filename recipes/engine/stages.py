@@ -74,6 +74,7 @@ def compressed(
         bits=recipe.compress.bits,
         activations=recipe.compress.activations,
         ranges=recipe.compress.ranges,
+        percentile=recipe.compress.percentile,
     )
     step = transfer.Phase("quantize", "", settings)
     small, history = phase(

@@ -8,10 +8,10 @@ from compress.calibrate import measure_ranges
 from compress.trace import trace
 
 
-def ranges(x, method):
+def ranges(x, method, **options):
     inputs = keras.Input(x.shape[1:])
     graph = trace(keras.Model(inputs, keras.layers.Activation("linear")(inputs)))
-    (found,) = measure_ranges(graph, [graph.inputs], np.array_split(x, 3), method=method)
+    (found,) = measure_ranges(graph, [graph.inputs], np.array_split(x, 3), method=method, **options)
     return found
 
 
@@ -33,9 +33,10 @@ def test_minmax_has_the_extremes(outliers):
     assert ranges(outliers, "minmax") == (-45.0, 60.0)
 
 
-def test_percentile_leaves_out_a_ten_thousandth(outliers):
-    low, high = ranges(outliers, "percentile")
-    expected = np.quantile(outliers, [0.00005, 0.99995])
+@pytest.mark.parametrize(("options", "tail"), [({}, 0.0001), ({"percentile": 99.0}, 0.01)])
+def test_percentile_leaves_out_a_ten_thousandth_or_what_is_asked(outliers, options, tail):
+    low, high = ranges(outliers, "percentile", **options)
+    expected = np.quantile(outliers, [tail / 2, 1 - tail / 2])
     np.testing.assert_allclose([low, high], expected, atol=2 * 105 / 2048)
 
 

@@ -229,3 +229,13 @@ def test_a_frozen_layer_opens_with_its_wrapper(batch):
         assert len(small.trainable_variables) == 6
         small.get_layer("dense").trainable = True
         assert len(small.trainable_variables) == 8
+
+
+def test_a_percentile_reaches_the_ranges(batch):
+    def high(**options):
+        return float(compress.quantize_aware(small_net(), calibration=[batch], **options).layers[1].high)
+
+    assert high(ranges="percentile", percentile=50.0) == pytest.approx(np.quantile(batch, 0.75), abs=0.02)
+    for options, message in (({"percentile": 50.0}, "goes with ranges"), ({"percentile": 100.0}, "between 0 and 100")):
+        with pytest.raises(compress.CompressError, match=message):
+            high(**options)

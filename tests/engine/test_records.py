@@ -30,6 +30,7 @@ def test_json_and_yaml_round_trip():
         (lambda: Recipe(name="../x"), "folder name"),
         (lambda: Recipe(compress=Compress(quantize_aware=True), export=Export(quantize="float16")), "int8"),
         (lambda: Recipe(compress=Compress(distill=0.5)), "compress.quantize_aware too"),
+        (lambda: Recipe(compress=Compress(quantize_aware=True, percentile=99.0)), "goes with compress.ranges"),
         (lambda: Recipe(compress=Compress(ranges="mse")), "compress.ranges is for fine-tuning"),
         (
             lambda: Recipe(
