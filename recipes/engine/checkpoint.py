@@ -20,7 +20,7 @@ class State:
     Attributes:
         epochs: how many are done.
         best_epoch: the best so far, counted from 1; 0 is the start.
-        best: its score, `(validation accuracy or mIoU, -validation loss)`.
+        best: its score, `(validation accuracy or mIoU, -validation loss)`; `(0, -loss)` by loss alone.
         waited: epochs since.
         curves: one list of values a name, one value an epoch.
     """

@@ -89,6 +89,7 @@ def fit(
     phase: str,
     layer_decay: float = 1.0,
     start: bool = False,
+    by_loss: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:
     """Train `model` in place; it ends with the weights of its best epoch on validation data.
@@ -108,6 +109,7 @@ def fit(
         phase: name of the phase, for files and curves.
         layer_decay: see `zoo.layerwise`; 1 trains all layers at one rate.
         start: whether the weights that it comes with count too, as epoch 0: where none is better, they stay.
+        by_loss: whether the epoch of the lowest validation loss is the best, whatever its score.
         callbacks: more of them.
 
     Raises:
@@ -136,9 +138,10 @@ def fit(
         state, best = checkpoint.load(path, model)
     elif start:
         found = model.evaluate(judging, verbose=0, return_dict=True)
-        state, best = State(best=(found[measure], -found["loss"])), model.get_weights()
+        state, best = State(best=rank(found, measure, by_loss)), model.get_weights()
     log = Log(folder / "tensorboard", phase, purge_step=state.epochs + 1)
-    keeper = Keeper(path, state, best, measure, train=train, log=log, progress=Progress(phase, train.epochs, measure))
+    progress = Progress(phase, train.epochs, measure)
+    keeper = Keeper(path, state, best, measure, by_loss=by_loss, train=train, log=log, progress=progress)
     # The averaged weights are swapped in for each validation; the keeper, first in the list, copies them there.
     swap = [keras.callbacks.SwapEMAWeights()] if train.ema else []
     try:
@@ -172,6 +175,11 @@ def fit(
     return History(phase, keeper.state.curves, keeper.state.best_epoch, stopped)
 
 
+def rank(values: dict[str, float], measure: str, by_loss: bool, loss: str = "loss") -> tuple[float, float]:
+    """What epochs are ranked by: the more, the better."""
+    return (0.0 if by_loss else values[measure]), -values[loss]
+
+
 class Keeper(keras.callbacks.Callback):
     """Follows a phase: curves, best weights, patience, NaN, and a checkpoint after each epoch."""
 
@@ -182,12 +190,13 @@ class Keeper(keras.callbacks.Callback):
         best: list[np.ndarray],
         measure: str,
         *,
+        by_loss: bool,
         train: Train,
         log: Log,
         progress: Progress,
     ) -> None:
         super().__init__()
-        self.path, self.state, self.best, self.measure = path, state, best, measure
+        self.path, self.state, self.best, self.measure, self.by_loss = path, state, best, measure, by_loss
         self.train, self.log, self.progress = train, log, progress
         self.failure = ""
         self._judged: list[np.ndarray] = []
@@ -224,7 +233,7 @@ class Keeper(keras.callbacks.Callback):
         values = {name: float(value) for name, value in (logs or {}).items()}
         values["learning_rate"] = float(self.model.optimizer.learning_rate)
         values["seconds"] = time.monotonic() - self._started
-        self.state = self.state.after((values[f"val_{self.measure}"], -values["val_loss"]), values)
+        self.state = self.state.after(rank(values, f"val_{self.measure}", self.by_loss, "val_loss"), values)
         if self.state.waited == 0:
             self.best = self._judged
         checkpoint.save(self.path, self.model, self.best, self.state)

@@ -176,3 +176,14 @@ def test_an_epoch_shows_each_example_once():
 def test_class_weights_reach_the_loss():
     for _, labels, weights in take(0, 1, augmentation=Augment(), weights=np.array([0.5, 2.0])):
         np.testing.assert_allclose(weights, labels @ np.array([0.5, 2.0]))
+
+
+def test_epochs_rank_by_score_then_loss_or_by_loss_alone():
+    early, late = {"val_accuracy": 0.99, "val_loss": 0.2}, {"val_accuracy": 0.98, "val_loss": 0.06}
+
+    def ranks(values, by_loss):
+        return train.rank(values, "val_accuracy", by_loss, "val_loss")
+
+    assert ranks(early, False) > ranks(late, False)
+    assert ranks(late, True) > ranks(early, True)
+    assert ranks({**early, "val_loss": 0.1}, False) > ranks(early, False)
