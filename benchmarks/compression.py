@@ -66,7 +66,7 @@ def copied(model: keras.Model) -> keras.Model:
     return copy
 
 
-def fit(model: keras.Model, data: Data, *, epochs: int = EPOCHS) -> keras.Model:
+def fit(model: keras.Model, data: Data, *, epochs: int = EPOCHS, rate: float = 1e-3) -> keras.Model:
     """Train in place."""
     steps = -(-len(data[0]) // BATCH)
     transform = augment.compile_images(POLICY)
@@ -77,8 +77,8 @@ def fit(model: keras.Model, data: Data, *, epochs: int = EPOCHS) -> keras.Model:
 
     batches = tf.data.Dataset.from_tensor_slices(data[:2]).shuffle(len(data[0])).batch(BATCH)
     batches = batches.repeat(epochs).enumerate().map(augmented).prefetch(2)
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
-    model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    falling = keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
+    model.compile(keras.optimizers.Adam(falling), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(batches, steps_per_epoch=steps, epochs=epochs, verbose=0)
     return model
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.formulas import Attention, HardSigmoid, Mean, Standardized
+from compress.formulas import Attention, HardSigmoid, Mean, Silu, Standardized
 
 Chain = list[tuple[Any, list[np.ndarray]]]
 
@@ -23,7 +23,7 @@ def expand(layer: Any) -> Chain:
     - SeparableConv becomes a depthwise and a 1x1 convolution.
     - Rescaling and Normalization become a frozen batch normalisation; ConvNeXt's LayerScale one that trains.
     - LayerNormalization becomes means, differences and products, and a batch normalisation for its scale and offset.
-    - A hard sigmoid becomes a sum, a ReLU6 and a product; an Average a sum and a product.
+    - A hard sigmoid becomes a sum, a ReLU6 and a product; SiLU a sigmoid and a product; an Average a sum and a product.
     - MultiHeadAttention becomes its projections, products and a softmax.
     - EinsumDense becomes a Dense layer between reshapes, where its kernel is a matrix.
     - Convolutions over series become 2-D convolutions over images of height 1 (the converter rejects per-channel
@@ -46,6 +46,8 @@ def expand(layer: Any) -> Chain:
         return _layer_norm(layer)
     if kind == "Activation" and layer.activation is keras.activations.hard_sigmoid:
         return [(HardSigmoid(name=layer.name), [])]
+    if kind == "Silu" or (kind == "Activation" and layer.activation is keras.activations.silu):
+        return [(Silu(name=layer.name), [])]
     if kind == "Average":
         return [(Mean(name=layer.name), [])]
     if kind == "EinsumDense":

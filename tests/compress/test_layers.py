@@ -115,6 +115,23 @@ def test_trained_ranges_become_full_int8(name, rng, tmp_path):
     assert steps.max() <= 3.01 and steps.mean() < 0.3, (steps.max(), steps.mean())
 
 
+@pytest.mark.parametrize("swish", ["silu", keras.ops.silu])
+def test_the_sigmoid_inside_silu_is_rounded_as_the_runtime_does(swish, rng, tmp_path):
+    """Were it not, each of six in a row would add its error: together half a step and more."""
+    keras.utils.set_random_seed(1)
+    inputs = x = keras.Input(IMAGE)
+    for _ in range(6):
+        x = conv(x, 12)
+        x = layers.Activation(swish)(x) if isinstance(swish, str) else swish(x)
+    model = keras.Model(inputs, x)
+    images = rng.normal(size=(48, *IMAGE)).astype(np.float32)
+    small = compress.quantize_aware(model, calibration=[images])
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.ops == {"CONV_2D": 6, "LOGISTIC": 6, "MUL": 6}
+    apart = np.abs(compress.LiteModel(artifact.path).predict(images) - small.predict(images, verbose=0))
+    assert apart.mean() < 0.1 * artifact.output.scale
+
+
 @pytest.mark.parametrize("name", FULL_INT8)
 @pytest.mark.slow
 def test_post_training_is_full_int8_too(name, rng, tmp_path):
