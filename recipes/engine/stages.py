@@ -105,8 +105,8 @@ def phase(
 ) -> tuple[keras.Model, History]:
     """Train `model` into the file `path`, or read that file if the phase is already done.
 
-    With `start` its weights stay where no epoch is better. Of a `teacher` it learns the share `compress.distill`, and
-    the best epoch is the one whose answers are the most alike, by the loss, not the one that knows the most labels.
+    With `start` its weights stay where no epoch is better. Of a `teacher` it learns the share `compress.distill`; where
+    that is all, the best epoch is the one whose answers are the most alike, not the one that knows the most labels.
     """
     told = story(path.parent, step)
     if path.exists() and told.exists():
@@ -125,7 +125,7 @@ def phase(
         phase=step.name,
         layer_decay=step.decay,
         start=start,
-        by_loss=teacher is not None,
+        by_loss=teacher is not None and recipe.compress.distill == 1.0,
         callbacks=callbacks,
     )
     unmoved = "no epoch was better than before" if history.best_epoch == 0 else ""
