@@ -6,8 +6,9 @@ shifted, turned and zoomed a little; every other row then trains on for 12 or 20
 1e-4: whole, as control, with rounding in those 2 (`int8 in training`), or with fewer channels. `int8 after training` is
 the control's file; `0.50 of the MACs` keeps at most that share of them, the multiply-accumulates, in multiples of 16
 channels; 0.36 is the share at which ResNet-20 answers in 0.6 of the time, found with untrained nets. Rates were chosen
-on 5,000 other training images, and nothing by the test images. Accuracy is of the `.tflite` file on those; time is the
-processor time of an answer over that of the control's file of the same kind, in turns on one thread, median.
+on 5,000 other training images; the epochs were made more after shorter runs, whose test figures were seen. Accuracy is
+of the `.tflite` file on those; time is the processor time of an answer over that of the control's file of the same
+kind, in turns on one thread, median.
 
     edgezoo data get fashion_mnist --via apt
     python benchmarks/fashion.py --seeds 0 [--networks resnet20]

@@ -1,6 +1,7 @@
 """Ranges of a float model's tensors over sample data."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import keras
@@ -11,6 +12,8 @@ from compress.errors import CompressError
 from compress.graph import Graph
 
 Method = Literal["minmax", "percentile", "mse"]
+PERCENTILE = 99.99
+"""How many percent of the values a range by percentile holds, where nothing else is asked."""
 _BINS = 2048
 _NARROWEST = 1e-6
 """Width of a range at least, where it is not nothing."""
@@ -22,7 +25,7 @@ def measure_ranges(
     batches: Iterable[Any],
     *,
     method: Method = "minmax",
-    percentile: float = 99.99,
+    percentile: float = PERCENTILE,
 ) -> list[tuple[float, float]]:
     """Both ends of a range for each tensor, over all batches; it holds zero, and the batch size does not matter.
 
@@ -51,11 +54,8 @@ def measure_ranges(
         values = keras.tree.flatten(probe.predict_on_batch(batch))
         for count, some, (low, high) in zip(counts, values, ends, strict=True):
             count += np.histogram(np.asarray(some), bins=_BINS, range=(low, high))[0]
-    found = []
-    for count, (low, high) in zip(counts, ends, strict=True):
-        tail = 1 - percentile / 100
-        found.append(_tailless(count, low, high, tail) if method == "percentile" else _least_error(count, low, high))
-    return found
+    clip = partial(_tailless, tail=1 - percentile / 100) if method == "percentile" else _least_error
+    return [clip(count, low, high) for count, (low, high) in zip(counts, ends, strict=True)]
 
 
 def _tailless(counts: np.ndarray, low: float, high: float, tail: float) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 
 from compress import tfmot
-from compress.calibrate import Method, measure_ranges
+from compress.calibrate import PERCENTILE, Method, measure_ranges
 from compress.errors import CompressError
 from compress.fold import Fold
 from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, rebuild, run_chain
@@ -74,7 +74,7 @@ def quantize_aware(
     bits: int | Mapping[str, int] = 8,
     activations: int = 8,
     ranges: Method = "minmax",
-    percentile: float = 99.99,
+    percentile: float = PERCENTILE,
     engine: Literal["edgezoo", "tfmot"] = "edgezoo",
 ) -> keras.Model:
     """A copy of `model` that trains, and predicts, with the rounding of its int8 file.
@@ -109,7 +109,7 @@ def quantize_aware(
             bits=bits == 8,
             activations=activations == 8,
             ranges=ranges == "minmax",
-            percentile=percentile == 99.99,
+            percentile=percentile == PERCENTILE,
         )
         return tfmot.quantize_aware(model)
     if calibration is None:
@@ -130,7 +130,7 @@ def quantize_aware(
         raise CompressError(f"ranges={ranges!r} is none of 'minmax', 'percentile', 'mse'")
     if not 0 < percentile < 100:
         raise CompressError(f"percentile={percentile} must lie between 0 and 100")
-    if percentile != 99.99 and ranges != "percentile":
+    if percentile != PERCENTILE and ranges != "percentile":
         raise CompressError(f"percentile={percentile} goes with ranges='percentile', not {ranges!r}")
     graph = trace(model, look_inside=True, pixels_as_floats=True)
     plan = make_plan(graph, activations)

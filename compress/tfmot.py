@@ -153,5 +153,6 @@ def _refusals(model: keras.Model) -> Iterator[None]:
     """TFMOT's own refusals, which name the layer, as ours."""
     try:
         yield
-    except (ValueError, RuntimeError, TypeError, AttributeError, NotImplementedError) as error:  # no class of its own
+    # TFMOT has no class of its own for its refusals: these are all that it raises for a layer or a model.
+    except (ValueError, RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
         raise CompressError(f"TFMOT cannot take model {model.name!r}: {first_line(error)}") from error

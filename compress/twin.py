@@ -59,7 +59,7 @@ def installed() -> tuple[Any, Any]:
     try:
         # TFMOT turns TF_USE_LEGACY_KERAS on. `tf.keras`, which decides by it at its first use, is used now, and child
         # processes do not inherit it: both stay what they were. (Whoever imported TFMOT before has it on already.)
-        tf.keras.Model  # noqa: B018
+        _ = tf.keras.Model
         import tensorflow_model_optimization as tfmot
         import tf_keras
     except ImportError as error:
