@@ -114,6 +114,14 @@ class Data:
     seed: int = 0
     """Seed of the split; apart from the training seed so that seeds compare on the same split."""
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "Data":
+        if self.coefficients > self.mels:
+            raise ValueError(f"data.coefficients is {self.coefficients}, more than the {self.mels} bands of data.mels")
+        if self.validation + self.test >= 1.0:
+            raise ValueError("data.validation + data.test must be below 1, or nothing is left to train on")
+        return self
+
 
 @dataclass(frozen=True, config=CONFIG)
 class Model:
@@ -234,6 +242,21 @@ class Compress:
     """Share of its epochs after which the ranges of the activations stand still, so that the weights settle on fixed
     steps; 0: they are those of the calibration throughout; 1: they follow the batches to the end."""
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "Compress":
+        for name in ("bits", "activations", "ranges", "percentile", "distill", "freeze"):
+            if getattr(self, name) != getattr(Compress, name) and not self.quantize_aware:
+                raise ValueError(
+                    f"compress.{name} is for fine-tuning with fake quantization; set compress.quantize_aware too"
+                )
+        if self.percentile != Compress.percentile and self.ranges != "percentile":
+            raise ValueError("compress.percentile goes with compress.ranges 'percentile'; set it too")
+        if self.bits != 8 and self.activations != 8:
+            raise ValueError("compress.bits: kernels have 8 bits where compress.activations is 16")
+        if self.ranges == "mse" and self.activations != 8:
+            raise ValueError("compress.ranges 'mse' weighs the error of 256 steps; compress.activations of 16 has more")
+        return self
+
 
 @dataclass(frozen=True, config=CONFIG)
 class Export:
@@ -300,25 +323,8 @@ class Recipe:
                 f"compress.quantize_aware trains {trained} ranges, so export.quantize must be {trained!r}, "
                 f"not {self.export.quantize!r}"
             )
-        for name in ("bits", "activations", "ranges", "percentile", "distill", "freeze"):
-            if getattr(self.compress, name) != getattr(Compress, name) and not self.compress.quantize_aware:
-                raise ValueError(
-                    f"compress.{name} is for fine-tuning with fake quantization; set compress.quantize_aware too"
-                )
-        if self.compress.percentile != Compress.percentile and self.compress.ranges != "percentile":
-            raise ValueError("compress.percentile goes with compress.ranges 'percentile'; set it too")
-        if self.compress.bits != 8 and self.compress.activations != 8:
-            raise ValueError("compress.bits: kernels have 8 bits where compress.activations is 16")
-        if self.compress.ranges == "mse" and self.compress.activations != 8:
-            raise ValueError("compress.ranges 'mse' weighs the error of 256 steps; compress.activations of 16 has more")
         if self.transfer.unfreeze and not self.transfer.weights:
             raise ValueError(
                 "transfer.unfreeze opens what transfer.weights brought; name the weights, or leave it empty"
             )
-        if self.data.coefficients > self.data.mels:
-            raise ValueError(
-                f"data.coefficients is {self.data.coefficients}, more than the {self.data.mels} bands of data.mels"
-            )
-        if self.data.validation + self.data.test >= 1.0:
-            raise ValueError("data.validation + data.test must be below 1, or nothing is left to train on")
         return self
