@@ -31,7 +31,8 @@ def cluster(
 
     For a smaller compressed file: 16 values are 4 bits a weight. The stock runtime is no faster for it. The layers are
     those that `prune` takes. In a pruned layer zero is one of the values, and the zeros stay where they are; prune
-    first. `strip` makes it a plain Keras model of the clustered weights again.
+    first. A kernel's constraint does not bind the values. `strip` makes it a plain Keras model of the clustered weights
+    again.
 
     Args:
         model: a Functional or built Sequential model, trained; it is not changed.

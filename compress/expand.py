@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from compress.constraint import shaped
+from compress.fold import asked
 from compress.formulas import Attention, HardSigmoid, Mean, Silu, Standardized
 
 Chain = list[tuple[Any, list[np.ndarray]]]
@@ -123,6 +125,8 @@ def einsum(layer: keras.layers.EinsumDense) -> Chain:
         use_bias=layer.bias is not None,
         kernel_regularizer=layer.kernel_regularizer,
         bias_regularizer=layer.bias_regularizer,
+        kernel_constraint=shaped(layer.kernel_constraint, table.shape),
+        bias_constraint=shaped(layer.bias_constraint, outputs),
         activity_regularizer=_activity(layer),
         trainable=layer.trainable,
         name=layer.name,
@@ -148,13 +152,11 @@ def _affine(layer: Any) -> Chain:
 
 
 def _norm(
-    name: str, channels: int, scale: Any, offset: Any, *, trainable: bool, regularizers: tuple[Any, Any] = (None, None)
+    name: str, channels: int, scale: Any, offset: Any, *, trainable: bool, **more: Any
 ) -> tuple[Any, list[np.ndarray]]:
     """A scale and an offset for each channel, as a batch normalisation of inputs that are normal already."""
     numbers = [np.broadcast_to(np.ravel(value), (channels,)) for value in (scale, offset, 0.0, 1.0)]
-    norm = keras.layers.BatchNormalization(
-        epsilon=0.0, trainable=trainable, gamma_regularizer=regularizers[0], beta_regularizer=regularizers[1], name=name
-    )
+    norm = keras.layers.BatchNormalization(epsilon=0.0, trainable=trainable, name=name, **more)
     return norm, [number.astype(np.float32) for number in numbers]
 
 
@@ -162,11 +164,8 @@ def _layer_norm(layer: Any) -> Chain:
     scale = 1.0 if layer.gamma is None else layer.gamma
     offset = 0.0 if layer.beta is None else layer.beta
     channels = layer.input.shape[-1]
-    regularizers = layer.gamma_regularizer, layer.beta_regularizer
-    return [
-        (Standardized(layer.epsilon, name=f"{layer.name}_standardized"), []),
-        _norm(layer.name, channels, scale, offset, trainable=layer.trainable, regularizers=regularizers),
-    ]
+    norm = _norm(layer.name, channels, scale, offset, trainable=layer.trainable, **asked(layer))
+    return [(Standardized(layer.epsilon, name=f"{layer.name}_standardized"), []), norm]
 
 
 def _separable(layer: Any) -> Chain:
@@ -181,6 +180,7 @@ def _separable(layer: Any) -> Chain:
         dilation_rate=layer.dilation_rate,
         use_bias=False,
         depthwise_regularizer=layer.depthwise_regularizer,
+        depthwise_constraint=layer.depthwise_constraint,
         name=f"{layer.name}_depthwise",
         **shared,
     )
@@ -190,6 +190,8 @@ def _separable(layer: Any) -> Chain:
         use_bias=layer.use_bias,
         kernel_regularizer=layer.pointwise_regularizer,
         bias_regularizer=layer.bias_regularizer,
+        kernel_constraint=layer.pointwise_constraint,
+        bias_constraint=layer.bias_constraint,
         activity_regularizer=_activity(layer),
         name=layer.name,
         **shared,
@@ -214,6 +216,8 @@ def _lift(layer: Any, weights: list[np.ndarray]) -> Chain:
     for key in ("kernel_size", "strides", "dilation_rate"):
         config[key] = (1, *config[key])
     config["activity_regularizer"] = _activity(layer)
+    constraint = "depthwise_constraint" if depthwise else "kernel_constraint"
+    config[constraint] = shaped(getattr(layer, constraint), kernel.shape)
     config.update(activation="linear", padding="valid" if causal else layer.padding, data_format="channels_last")
     if depthwise:  # these two are what a Conv carries and a DepthwiseConv2D does not take
         config = {k: v for k, v in config.items() if k not in ("filters", "groups")}

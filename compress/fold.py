@@ -7,6 +7,12 @@ import keras
 Weights = dict[str, Any]
 
 
+def asked(norm: Any) -> dict[str, Any]:
+    """What is asked of the scale and the offset of a normalisation, by the names of its arguments."""
+    names = ("gamma_regularizer", "beta_regularizer", "gamma_constraint", "beta_constraint")
+    return {name: getattr(norm, name) for name in names}
+
+
 @keras.saving.register_keras_serializable(package="edgezoo")
 class Fold(keras.layers.Layer):
     """A weight transform: the kernel and bias of a convolution that computes what it and its BN compute.
@@ -24,6 +30,8 @@ class Fold(keras.layers.Layer):
         channel_axes: how many trailing axes of the kernel make up the output channels: 1, or 2 for depthwise.
         gamma_regularizer: of gamma.
         beta_regularizer: of beta.
+        gamma_constraint: of gamma.
+        beta_constraint: of beta.
         **kwargs: what every Keras layer takes.
     """
 
@@ -35,11 +43,15 @@ class Fold(keras.layers.Layer):
         channel_axes: int = 1,
         gamma_regularizer: Any = None,
         beta_regularizer: Any = None,
+        gamma_constraint: Any = None,
+        beta_constraint: Any = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.gamma_regularizer = keras.regularizers.get(gamma_regularizer)
         self.beta_regularizer = keras.regularizers.get(beta_regularizer)
+        self.gamma_constraint = keras.constraints.get(gamma_constraint)
+        self.beta_constraint = keras.constraints.get(beta_constraint)
         self.epsilon = epsilon
         self.scale = scale
         self.center = center
@@ -57,6 +69,7 @@ class Fold(keras.layers.Layer):
             name="gamma",
             trainable=self.scale,
             regularizer=self.gamma_regularizer,
+            constraint=self.gamma_constraint,
         )
         self.beta = self.add_weight(
             shape=(channels,),
@@ -64,6 +77,7 @@ class Fold(keras.layers.Layer):
             name="beta",
             trainable=self.center,
             regularizer=self.beta_regularizer,
+            constraint=self.beta_constraint,
         )
         self.mean = self.add_weight(shape=(channels,), initializer="zeros", name="mean", trainable=False)
         self.variance = self.add_weight(shape=(channels,), initializer="ones", name="variance", trainable=False)
@@ -92,6 +106,5 @@ class Fold(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         ours = {name: getattr(self, name) for name in ("epsilon", "scale", "center", "channel_axes")}
-        for name in ("gamma_regularizer", "beta_regularizer"):
-            ours[name] = keras.regularizers.serialize(getattr(self, name))
-        return {**super().get_config(), **ours}
+        parts = {name: keras.saving.serialize_keras_object(part) for name, part in asked(self).items()}
+        return {**super().get_config(), **ours, **parts}

@@ -9,7 +9,7 @@ import keras
 from compress import tfmot
 from compress.calibrate import PERCENTILE, Method, measure_ranges
 from compress.errors import CompressError
-from compress.fold import Fold
+from compress.fold import Fold, asked
 from compress.graph import Chain, Graph, Node, copy_operation, float32_layers, rebuild, run_chain
 from compress.kinds import core, kind, quantized_weights, recurrent_weights
 from compress.patterns import check_patterns, first_match
@@ -205,8 +205,7 @@ def _wrapped(layer: Any, norm: Any, bits: int, transforms: Sequence[keras.layers
             norm.scale,
             norm.center,
             axes,
-            norm.gamma_regularizer,
-            norm.beta_regularizer,
+            **asked(norm),
             name="fold",
             trainable=norm.trainable,
         )

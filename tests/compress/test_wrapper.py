@@ -125,6 +125,51 @@ def test_all_that_is_asked_of_weights_and_activities_counts_in_training(rng):
         assert len(copy.losses) == len(expected), name
 
 
+def test_constraints_hold_for_the_weights_of_copies_along_the_same_axes(rng):
+    def along(*axis):
+        return keras.constraints.UnitNorm(axis)
+
+    inputs = keras.Input((10, 10, 2))
+    y = layers.Conv2D(4, 3, kernel_constraint=along(0, 1, 2), bias_constraint="non_neg")(inputs)
+    y = layers.BatchNormalization(gamma_constraint="non_neg", beta_constraint="non_neg")(y)
+    y = layers.SeparableConv2D(
+        4, 3, depthwise_constraint=along(0, 1), pointwise_constraint=along(2), bias_constraint="non_neg"
+    )(y)
+    y = layers.DepthwiseConv2D(3, activation="relu", depthwise_constraint=along(0, 1), bias_constraint="non_neg")(y)
+    y = layers.Reshape((-1, 4))(y)
+    y = layers.Conv1D(6, 2, kernel_constraint=along(0, 1), bias_constraint="non_neg", activation="relu")(y)
+    y = layers.DepthwiseConv1D(2, depthwise_constraint=along(0), bias_constraint="non_neg")(y)
+    y = layers.SeparableConv1D(
+        4, 3, depthwise_constraint=along(0), pointwise_constraint=along(1), bias_constraint="non_neg"
+    )(y)
+    y = layers.LayerNormalization(gamma_constraint="non_neg", beta_constraint="non_neg")(y)
+    y = layers.EinsumDense(
+        "abc,cde->abde", (None, 3, 2), bias_axes="de", kernel_constraint=along(2), bias_constraint="non_neg"
+    )(y)
+    y = layers.Dense(2, kernel_constraint=along(0), bias_constraint="non_neg")(layers.GlobalAveragePooling2D()(y))
+    model = keras.Model(inputs, y)
+    x = rng.normal(size=(16, 10, 10, 2)).astype(np.float32)
+    expected = [rng.normal(size=variable.shape) for variable in model.trainable_variables]
+    for values, variable in zip(expected, model.trainable_variables, strict=True):
+        variable.assign(values)
+    copies = {
+        "quantized": compress.quantize_aware(model, calibration=[x]),
+        "pruned": compress.prune(model, 0.01),
+        "fewer channels": compress.prune_channels(model, 1.0),
+    }
+    for name, copy in copies.items():
+        pairs = zip(model.trainable_variables, copy.trainable_variables, strict=True)
+        for variable, other in pairs:
+            before = np.array(variable.constraint(variable.value))
+            after = np.array(other.constraint(other.value))
+            np.testing.assert_allclose(
+                after.ravel(), before.ravel(), rtol=1e-5, atol=1e-6, err_msg=f"{name}: {variable.path}"
+            )
+    reopened = keras.models.clone_model(copies["quantized"])
+    found = [variable.constraint for variable in reopened.trainable_variables]
+    assert None not in found and len(found) == len(expected)
+
+
 def test_what_is_asked_of_an_activity_is_trained(rng):
     inputs = keras.Input((3,))
     model = keras.Model(inputs, layers.Dense(4, activity_regularizer=keras.regularizers.L2(1.0))(inputs))
