@@ -64,12 +64,14 @@ class Probe:
 
     Attributes:
         model: all in float, until `rounded` says otherwise.
+        aware: the quantization-aware model that it is a copy of, of 4 bits where a layer has the choice.
         kernels: for each layer with a rounded weight, by name, the layer as `quantize_aware` wraps it.
         switches: for each activation with a range, by the name of the layer that makes it.
         sums: gives for each of those the sum of its squares and the sum of the squared errors of its rounding.
     """
 
     model: keras.Model
+    aware: keras.Model
     kernels: Mapping[str, Compressed]
     switches: Mapping[str, Switched]
     sums: keras.Model
@@ -160,7 +162,7 @@ def make_probe(model: keras.Model, batches: Sequence[Any]) -> Probe:
 
     copy = rebuild(trace(small), call)
     kernels = {each.name: each for each in small.layers if isinstance(each, Compressed) and _roundings(each)}
-    found = Probe(copy, kernels, switches, keras.Model(copy.inputs, list(sums.values())))
+    found = Probe(copy, small, kernels, switches, keras.Model(copy.inputs, list(sums.values())))
     for name in kernels:
         found._set(name, None)  # `strip` left them rounded
     return found

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -63,6 +64,33 @@ def median_ms(interpreter: Interpreter) -> float:
         interpreter.invoke()
         times.append(time.perf_counter() - start)
     return float(np.median(times) * 1e3)
+
+
+class Runs(Protocol):
+    """A file that can be run on what is in its inputs."""
+
+    def invoke(self) -> None:
+        """Run once."""
+
+
+def processor_ms(file: Runs, *, at_least: float = 10.0) -> float:
+    """Milliseconds of the processor for a run: the mean of as many runs as take `at_least` so many milliseconds.
+
+    Not of the clock on the wall: what else the machine does is none of it. For files that run on one thread.
+    """
+    count, took = 1, 0.0
+    while took < at_least:
+        started = time.process_time_ns()
+        for _ in range(count):
+            file.invoke()
+        took = (time.process_time_ns() - started) / 1e6
+        count *= 2
+    return 2 * took / count
+
+
+def ratio(first: Runs, second: Runs, *, rounds: int = 15) -> float:
+    """Time of the first file over that of the second, in turns: the median of the rounds."""
+    return float(np.median([processor_ms(first) / processor_ms(second) for _ in range(rounds)]))
 
 
 def peak_bytes(path: Path) -> int | None:

@@ -68,3 +68,17 @@ def test_sparse_weights_made_dense_are_named():
     content = convert._convert(model, settings)
     assert len(flatbuffer.made_by(content, "DENSIFY")) == flatbuffer.inspect(content).ops["DENSIFY"] == 1
     assert flatbuffer.made_by(convert.to_float(model), "DENSIFY") == ()
+
+
+def test_the_time_of_a_run_is_the_mean_of_enough_of_them(monkeypatch):
+    now, runs = [0], []
+
+    class File:
+        def invoke(self):
+            runs.append(now[0])
+            now[0] += 3_000_000
+
+    monkeypatch.setattr(runtime.time, "process_time_ns", lambda: now[0])
+    assert runtime.processor_ms(File()) == 3.0
+    assert len(runs) == 1 + 2 + 4  # 3, 6, 12 ms
+    assert runtime.ratio(File(), File(), rounds=3) == 1.0

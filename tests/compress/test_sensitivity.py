@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 import compress
 from compress import flatbuffer
-from compress.knapsack import least_cost
+from compress.knapsack import least_cost, least_cost_in_time
 from compress.probe import make_probe
 from compress.sensitivity import Rounding
 
@@ -262,6 +262,59 @@ def test_a_knapsack_of_many_large_layers_stays_quick_and_near_the_best(rng):
         part = min(1.0, need / (sizes[i] - sizes[i] // 2))
         bound, need = bound + part * costs[i], need - part * (sizes[i] - sizes[i] // 2)
     assert total(options, picks, 1) <= 1.01 * bound
+
+
+def test_the_knapsack_in_time_is_beaten_by_nothing_as_light_and_as_quick(rng):
+    every = list(itertools.product((0, 1), repeat=7))
+    chosen_otherwise = 0
+    for _ in range(30):
+        options = rng.integers(1, 50, (7, 2, 3)).astype(float)
+        options[:, :, 0] = options[:, :, 0].astype(int)
+        options[:, :, 2] -= 10
+        weights, costs, times = (np.array([total(options, picks, part) for picks in every]) for part in range(3))
+        budget = int(rng.integers(weights.min(), weights.max() + 1))
+        quickest = times[weights <= budget].min()
+        time = rng.uniform(quickest, times.max())
+        picks, took = least_cost_in_time(options.tolist(), budget, time)
+        assert total(options, picks, 0) <= budget and took == pytest.approx(total(options, picks, 2)) and took <= time
+        within = (weights <= budget) & (times <= took + 1e-9)
+        assert total(options, picks, 1) == pytest.approx(costs[within].min())
+        chosen_otherwise += picks != least_cost(options[:, :, :2].tolist(), budget)
+        assert least_cost_in_time(options.tolist(), budget, quickest - 1)[1] == pytest.approx(quickest)
+    assert chosen_otherwise > 10
+
+
+TIMED = (
+    Rounding("conv", 8, 100, 40.0, 1e-4, ms=0.0),
+    Rounding("conv", 4, 50, 20.0, 1e-2, ms=3.0),
+    Rounding("dense", 8, 100, 40.0, 1e-4, ms=0.0),
+    Rounding("dense", 4, 50, 20.0, 5e-2, ms=-0.5),
+)
+
+
+def test_a_budget_of_time_turns_from_the_layer_that_is_slow_at_four_bits():
+    found = compress.Sensitivity("net", TIMED, ms=2.0)
+    assert found.widths(150) == {"conv": 4, "dense": 8}
+    assert found.widths(150, budget_ms=5.0) == {"conv": 4, "dense": 8}
+    assert found.widths(150, budget_ms=4.9) == {"conv": 8, "dense": 4}
+    assert found.widths(budget_ms=2.0) == {"conv": 8, "dense": 8}
+    assert found.widths(budget_ms=1.9) == {"conv": 8, "dense": 4}
+    with pytest.raises(
+        compress.CompressError, match=r"budget_ms=1\.4 is too little for 'net': .* takes 1\.5 ms at least"
+    ):
+        found.widths(budget_ms=1.4)
+    with pytest.raises(compress.CompressError, match=r"kernels of 100 bytes or less a run takes 4\.5 ms at least"):
+        found.widths(100, budget_ms=4.4)
+    with pytest.raises(compress.CompressError, match="nan is too little"):
+        found.widths(budget_ms=math.nan)
+    with pytest.raises(compress.CompressError, match="not timed"):
+        compress.Sensitivity("net", TIMED).widths(budget_ms=5.0)
+    assert found.table().splitlines()[:4] == [
+        "| layer | bits | bytes | SQNR, dB | drift | ms (2) |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| conv | 8 | 100 | 40.0 | 1.00e-04 | +0 |",
+        "| conv | 4 | 50 | 20.0 | 1.00e-02 | +3 |",
+    ]
 
 
 def test_a_table_of_embeddings_keeps_eight_bits(rng):
