@@ -11,7 +11,6 @@ random.
 
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import keras
@@ -21,6 +20,7 @@ import tyro
 import compress
 import zoo
 from compress.channels import cut_channels, plan_channels
+from compress.runtime import processor_ms
 
 NETWORKS = ("resnet20", "mobilenet_v2")
 SHAPE = (32, 32, 3)
@@ -58,28 +58,19 @@ def compare(form: str, files: dict[str, compress.Artifact], rounds: int) -> None
     """Time the files in turns and print each against the first."""
     running = {label: compress.LiteModel(file.path) for label, file in files.items()}
     whole = next(iter(files))
-    repeats = max(5, round(0.03 / timed(running[whole], 5)))
     times: dict[str, list[float]] = {label: [] for label in files}
     for turn in range(rounds):
         labels = list(files)
         first = turn % len(labels)
         for label in labels[first:] + labels[:first]:
-            times[label].append(timed(running[label], repeats))
+            times[label].append(processor_ms(running[label], at_least=30))
     for label, file in files.items():
         ratios = [ours / theirs for ours, theirs in zip(times[label], times[whole], strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
-        took = 1e3 * statistics.median(times[label])
+        took = statistics.median(times[label])
         print(
             f"  {form:5} {label:15} {file.bytes:10,} bytes  {took:7.3f} ms  ratio {middle:.2f} ({low:.2f}-{high:.2f})"
         )
-
-
-def timed(model: compress.LiteModel, repeats: int) -> float:
-    """Seconds of processor time for one answer."""
-    started = time.process_time()
-    for _ in range(repeats):
-        model.invoke()
-    return (time.process_time() - started) / repeats
 
 
 if __name__ == "__main__":

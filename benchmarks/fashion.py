@@ -17,15 +17,15 @@ kind, in turns on one thread, median.
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, stdev
 
 import keras
 import numpy as np
-from channel_pruning import timed
 from compression import Data, copied, done_before, fit, keep, options
 
 import compress
 import zoo
+from compress.runtime import ratio
 from recipes.engine import Data as Source
 from recipes.engine import data as sources
 
@@ -88,14 +88,6 @@ def forms(model: keras.Model, data: Data, folder: Path, plan: Plan) -> dict[str,
     return files
 
 
-def times(first: Path, second: Path) -> float:
-    """Time of the second file over that of the first, in turns."""
-    files = [compress.LiteModel(path) for path in (first, second)]
-    repeats = max(5, round(0.03 / timed(files[0], 5)))
-    found = [[timed(file, repeats) for file in files] for _ in range(ROUNDS)]
-    return median(ours / whole for whole, ours in found)
-
-
 def measure(network: str, seed: int, data: Data) -> list[dict]:
     """Train, export and judge all forms of a network."""
     keras.utils.set_random_seed(seed)
@@ -108,7 +100,7 @@ def measure(network: str, seed: int, data: Data) -> list[dict]:
         for name, file in files.items():
             whole = files["int8 after training" if "int8" in name else "float, trained on"]
             score = compress.accuracy(compress.LiteModel(file.path).predict(data[2]), data[3])
-            took = times(whole.path, file.path)
+            took = ratio(compress.LiteModel(file.path), compress.LiteModel(whole.path), rounds=ROUNDS)
             row = {"network": network, "form": name, "seed": seed, "accuracy": score, "bytes": file.bytes, "time": took}
             rows.append(row)
     return rows
