@@ -207,6 +207,6 @@ def _grouped(
         slots=np.array([places for _, places, _ in weights], dtype=np.int64).reshape(-1, 2),
         positions=np.array([often for _, _, often in weights], dtype=np.int64),
         fixed=fixed,
-        uses=np.array([group.uses for group in groups], dtype=np.int64).reshape(-1, len(slots)),
+        uses=np.array([group.uses for group in groups], dtype=np.int64).reshape(len(groups), len(slots)),
     )
     return tuple(groups), sizes

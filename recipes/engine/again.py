@@ -7,7 +7,7 @@ import keras
 from rich.table import Table
 
 import compress
-from recipes.engine import data, feed, runs, shipping
+from recipes.engine import data, feed, runs, shipping, smaller
 from recipes.engine.errors import UserError
 from recipes.engine.predict import keras_predict, lite_predict
 from recipes.engine.preprocess import Images, Preprocess
@@ -92,9 +92,9 @@ def export_again(folder: Path, quantize: Quantize, path: Path) -> None:
         compress.CompressError: the model cannot be exported so.
     """
     recipe = runs.read_recipe(folder)
-    trained = folder / "model.keras"
-    if quantize == recipe.export.quantize and (folder / "model_qat.keras").exists():
-        trained = folder / "model_qat.keras"
+    names = ["model_qat.keras"] if quantize == recipe.export.quantize else []
+    names += [smaller.FILE, "model.keras"]
+    trained = next((folder / name for name in names if (folder / name).exists()), folder / "model.keras")
     _, prepared = keras_predict(trained)
     model = keras.models.load_model(trained, compile=False)
     examples = fitting(recipe, prepared, None)

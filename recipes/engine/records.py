@@ -218,8 +218,19 @@ Quantize = Literal["int8", "int16x8", "float16", "dynamic", "dynamic4", "weights
 
 @dataclass(frozen=True, config=CONFIG)
 class Compress:
-    """How the trained model is made smaller before export."""
+    """How the trained model is made smaller before export: channels first, then zeros, values and integers."""
 
+    macs: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Share of the multiply-accumulates that may stay. Below 1 the least important channels are taken out: the network
+    itself is smaller, and quicker wherever it runs."""
+    sparsity: Fraction = 0.0
+    """Share of each kernel that becomes zero. The file compresses better for it, and is no quicker."""
+    clusters: Annotated[int, Field(ge=2, le=256)] | None = None
+    """Distinct values of each kernel; None leaves them as they are. It buys what zeros buy."""
+    recovery_epochs: Count = 20
+    """Epochs of training after each of those three, before the next."""
+    recovery_lr: Positive = 1e-3
+    """Its learning rate; it falls along a cosine to zero."""
     quantize_aware: bool = False
     """Fine-tune with fake quantization, so that the int8 file carries trained ranges."""
     bits: Literal[8, 4] = 8
@@ -236,19 +247,29 @@ class Compress:
     lr: Positive = 1e-4
     """Its learning rate."""
     distill: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """Share of its loss that asks for what the float model answers, in place of the labels (distillation). Examples few
-    enough to know by heart teach nothing more by their labels; what the float model makes of them still does."""
+    """Share of the loss, in all these trainings, that asks for what the float model answers, in place of the labels
+    (distillation). Examples few enough to know by heart teach nothing more by their labels; what the float model makes
+    of them still does."""
     freeze: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     """Share of its epochs after which the ranges of the activations stand still, so that the weights settle on fixed
     steps; 0: they are those of the calibration throughout; 1: they follow the batches to the end."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Compress":
-        for name in ("bits", "activations", "ranges", "percentile", "distill", "freeze"):
-            if getattr(self, name) != getattr(Compress, name) and not self.quantize_aware:
-                raise ValueError(
-                    f"compress.{name} is for fine-tuning with fake quantization; set compress.quantize_aware too"
-                )
+        less = self.macs < 1.0 or self.sparsity > 0.0 or self.clusters is not None
+        tuning = ("bits", "activations", "ranges", "percentile", "freeze")
+        for names, asked, use in (
+            (tuning, self.quantize_aware, "fine-tuning with fake quantization; set compress.quantize_aware too"),
+            (("recovery_epochs", "recovery_lr"), less, "training after compress.macs, sparsity or clusters; set one"),
+            (
+                ("distill",),
+                less or self.quantize_aware,
+                "training after quantize_aware, macs, sparsity or clusters; set one",
+            ),
+        ):
+            for name in names:
+                if getattr(self, name) != getattr(Compress, name) and not asked:
+                    raise ValueError(f"compress.{name} is for {use}")
         if self.percentile != Compress.percentile and self.ranges != "percentile":
             raise ValueError("compress.percentile goes with compress.ranges 'percentile'; set it too")
         if self.bits != 8 and self.activations != 8:

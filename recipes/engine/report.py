@@ -12,7 +12,7 @@ from recipes.engine import charts, report_classes, report_masks, report_samples,
 from recipes.engine.files import write_json, write_text
 from recipes.engine.report_classes import counts
 from recipes.engine.report_samples import counted
-from recipes.engine.results import LABELS, THINGS, Evaluation, Examples, History, Sample, Shown
+from recipes.engine.results import LABELS, THINGS, Evaluation, Examples, History, Sample, Shown, Smaller
 from recipes.engine.wording import article, flat, many, percent, plural, shorten, size, wilson
 
 FORMAT = 1
@@ -27,7 +27,13 @@ KINDS = {
     "weights4": "4-bit weight-only",
     "none": "float32",
 }
-PHASES = {"train": "Training", "quantize": "Quantization-aware fine-tuning"}
+PHASES = {
+    "train": "Training",
+    "channels": "Training with fewer channels",
+    "prune": "Training with zeros",
+    "cluster": "Training with few values",
+    "quantize": "Quantization-aware fine-tuning",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Facts:
         histories: curves, one a phase.
         validation: the float model on validation data.
         test: the float model on test data.
+        smaller: the model of fewer channels, zeros or few values, where there is one.
         quantized_aware: the fine-tuned model on test data, where there is one.
         lite: the exported file: `name`, `sha256`, `quantize`, `target`, `micro` (of a file for a microcontroller, the
             fields of `compress.MicroReport`, or None), `bytes`, `gzip_bytes`, `float_bytes` (the float32 .tflite),
@@ -73,6 +80,7 @@ class Facts:
     macs: int | None
     shown: tuple[Shown, ...] = ()
     samples: tuple[Sample, ...] = ()
+    smaller: Smaller | None = None
 
 
 def write(folder: Path, facts: Facts) -> Path:
@@ -92,7 +100,7 @@ def write(folder: Path, facts: Facts) -> Path:
 def figures(facts: Facts) -> dict[str, Any]:
     """What `report.json` holds: every figure of the page, as plain values, without pictures."""
     examples = facts.examples
-    aware = facts.quantized_aware
+    less, aware = facts.smaller, facts.quantized_aware
     return {
         "format": FORMAT,
         "title": facts.title,
@@ -101,6 +109,7 @@ def figures(facts: Facts) -> dict[str, Any]:
         "gate": facts.gate,
         "test": _scored(facts.test),
         "validation": _scored(facts.validation),
+        "smaller": None if less is None else dataclasses.asdict(less) | {"test": _scored(less.test)},
         "quantized_aware": None if aware is None else _scored(aware),
         "lite": facts.lite,
         "model": {"parameters": facts.parameters, "macs": facts.macs},
@@ -158,7 +167,15 @@ def render(facts: Facts) -> str:
         **own,
         headline=headline(facts),
         kind=KINDS[facts.lite["quantize"]] if facts.lite else "",
-        rows=report_table.rows(test, facts.quantized_aware, facts.lite, thing=THINGS[examples.modality]),
+        rows=report_table.rows(
+            test,
+            facts.smaller,
+            facts.quantized_aware,
+            facts.lite,
+            thing=THINGS[examples.modality],
+            parameters=facts.parameters,
+            macs=facts.macs,
+        ),
         phases=[phase(history) for history in facts.histories],
         matrix=charts.matrix(test.confusion, examples.classes, shares=test.measure != "accuracy")
         if test.confusion

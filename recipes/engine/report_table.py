@@ -2,30 +2,43 @@
 
 from typing import Any
 
-from recipes.engine.results import LABELS, Evaluation
+from recipes.engine.results import LABELS, Evaluation, Smaller
 from recipes.engine.wording import many, percent, size, wilson
 
 Row = tuple[str, list[tuple[str, str]]]
 """A heading and, for each column, a value and a note."""
 
 
-def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None, *, thing: str) -> list[Row]:
-    """The table float | fine-tuned (if there) | file.
+def rows(
+    test: Evaluation,
+    less: Smaller | None,
+    aware: Evaluation | None,
+    lite: dict[str, Any] | None,
+    *,
+    thing: str,
+    parameters: int,
+    macs: int | None,
+) -> list[Row]:
+    """The table float | made smaller (if there) | fine-tuned (if there) | file.
 
     Args:
         test: the float model on test data.
+        less: the model of fewer channels, zeros or few values, where there is one.
         aware: the fine-tuned model on test data, where there is one.
         lite: the exported file, as in `report.Facts`; None where nothing was exported.
         thing: what one example is called.
+        parameters: of the float model.
+        macs: its multiply-accumulates, where known.
     """
     none = ("—", "")
-    models = [test] if aware is None else [test, aware]
+    models = [model for model in (test, None if less is None else less.test, aware) if model is not None]
     scores = [_score(model, thing) for model in models]
     heading = f"Test {LABELS[test.measure]}"
     lost, unit = ("Test squared error", "in deviations") if test.task == "forecast" else ("Test cross-entropy", "nats")
     loss = [(f"{model.loss:.4f}", unit) for model in models]
+    reduced = [] if less is None else _reduced(less, parameters, macs, after=len(models) - 2 + (lite is not None))
     if lite is None:
-        return [(heading, scores), (lost, loss)]
+        return [(heading, scores), (lost, loss), *reduced]
     gap = [none] * (len(models) - 1)
     compared = {"classify": f"of {lite['samples']}", "segment": "of the pixels", "embed": "of the contexts"}.get(
         test.task, "of the tokens"
@@ -40,6 +53,7 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
     return [
         (heading, [*scores, _score(test, thing, lite=lite)]),
         (lost, [*loss, none]),
+        *reduced,
         *([] if lite["agreement"] is None else [("Same answer as its Keras model", [none, *gap, same])]),
         ("File", [(size(lite["float_bytes"]), "as .tflite"), *gap, (size(lite["bytes"]), smaller)]),
         ("File, gzipped", [none, *gap, (size(lite["gzip_bytes"]), "")]),
@@ -56,6 +70,20 @@ def rows(test: Evaluation, aware: Evaluation | None, lite: dict[str, Any] | None
         ),
         ("Operators outside XNNPACK", [none, *gap, _outside(lite)]),
         ("Tensors in float", [none, *gap, (f"{len(islands)}" if islands else "none", names)]),
+    ]
+
+
+def _reduced(less: Smaller, parameters: int, macs: int | None, *, after: int) -> list[Row]:
+    """What was taken out, in the first two columns."""
+    gap = [("—", "")] * after
+
+    def counted(heading: str, before: int, now: int) -> Row:
+        return heading, [(f"{before:,}", ""), (f"{now:,}", percent(now / before) if now != before else ""), *gap]
+
+    return [
+        counted("Parameters", parameters, less.parameters),
+        *([] if macs is None else [counted("Multiply-accumulates", macs, less.macs)]),
+        *([("Zeros among the weights", [("—", ""), (percent(less.zeros), ""), *gap])] if less.zeros else []),
     ]
 
 

@@ -184,6 +184,23 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Smaller:
+    """What became of the float model by `compress.macs`, `sparsity` and `clusters`, still in float.
+
+    Attributes:
+        test: how it does on test data.
+        parameters: of it.
+        macs: its multiply-accumulates for one example.
+        zeros: share of its weights that are zero, 0-1; biases and normalisations are not counted.
+    """
+
+    test: Evaluation
+    parameters: int
+    macs: int
+    zeros: float
+
+
+@dataclass(frozen=True)
 class History:
     """Curves of one training phase (`train`, `quantize`), one value an epoch.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import zoo
-from recipes.engine import data, gate, network, overlays, report, runs, shipping, stages
+from recipes.engine import data, gate, network, overlays, report, runs, shipping, smaller, stages
 from recipes.engine.errors import GateFailed, UserError
 from recipes.engine.files import sha256, write_json
 from recipes.engine.progress import console
@@ -31,10 +31,12 @@ def run(folder: Path) -> report.Facts:
     examples = load(recipe, folder)
     new, prepared = network.build(recipe, examples)
     if not (folder / "model.keras").exists():
+        smaller.check(new, recipe)
         shipping.preflight(new, recipe)
     model, histories = stages.trained(new, recipe, examples, prepared, folder)
     validation, test = stages.judge(model, examples, prepared)
-    small, fine_tuning = stages.compressed(model, recipe, examples, prepared, folder)
+    less, recovery = smaller.smaller(model, recipe, examples, prepared, folder)
+    small, fine_tuning = stages.compressed(less, recipe, examples, prepared, folder, teacher=model)
     shipped = shipping.ship(model, small, recipe, examples, prepared, folder, summary=summary)
     reasons = gate.check(recipe.gate, shipped.artifact, shipped.verification, test)
     facts = report.Facts(
@@ -43,10 +45,11 @@ def run(folder: Path) -> report.Facts:
         summary=summary,
         manifest=finish(folder, passed=not reasons),
         examples=examples,
-        histories=(*histories, *fine_tuning),
+        histories=(*histories, *recovery, *fine_tuning),
         validation=validation,
         test=test,
-        quantized_aware=None if small is model else stages.judge(small, examples, prepared)[1],
+        smaller=None if less is model else smaller.described(less, stages.judge(less, examples, prepared)[1]),
+        quantized_aware=None if small is less else stages.judge(small, examples, prepared)[1],
         lite=lite_facts(shipped, test),
         shown=stages.drawn(model, examples, prepared, test),
         samples=TASKS[examples.task].samples(model, examples.test, prepared),

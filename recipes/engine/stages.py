@@ -13,6 +13,7 @@ import zoo
 from recipes.engine import feed, preprocess, train, transfer
 from recipes.engine.files import whole, write_json
 from recipes.engine.preprocess import Preprocess
+from recipes.engine.quiet import quiet
 from recipes.engine.records import Recipe
 from recipes.engine.results import Evaluation, Examples, History, Shown
 from recipes.engine.tasks import TASKS
@@ -57,11 +58,18 @@ def trained(
 
 
 def compressed(
-    model: keras.Model, recipe: Recipe, examples: Examples, prepared: Preprocess, folder: Path
+    model: keras.Model,
+    recipe: Recipe,
+    examples: Examples,
+    prepared: Preprocess,
+    folder: Path,
+    *,
+    teacher: keras.Model,
 ) -> tuple[keras.Model, tuple[History, ...]]:
     """The model to export: fine-tuned with fake quantization where the recipe says so, kept as `model_qat.keras`.
 
-    Where no epoch was better than the ranges of the calibration alone, these are kept.
+    Where no epoch was better than the ranges of the calibration alone, these are kept. Of the `teacher`, the float
+    model, it learns the share `compress.distill`.
     """
     if not recipe.compress.quantize_aware:
         return model, ()
@@ -85,7 +93,7 @@ def compressed(
         prepared=prepared,
         path=folder / "model_qat.keras",
         start=True,
-        teacher=model if recipe.compress.distill else None,
+        teacher=teacher if recipe.compress.distill else None,
         callbacks=[compress.FreezeRanges(round(recipe.compress.freeze * recipe.compress.epochs))],
     )
     return small, (history,)
@@ -101,12 +109,14 @@ def phase(
     path: Path,
     start: bool,
     teacher: keras.Model | None = None,
+    whole_from: int = 1,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[keras.Model, History]:
     """Train `model` into the file `path`, or read that file if the phase is already done.
 
     With `start` its weights stay where no epoch is better. Of a `teacher` it learns the share `compress.distill`; where
     that is all, the best epoch is the one whose answers are the most alike, not the one that knows the most labels.
+    Epochs before `whole_from` are none of those.
     """
     told = story(path.parent, step)
     if path.exists() and told.exists():
@@ -126,6 +136,7 @@ def phase(
         layer_decay=step.decay,
         start=start,
         by_loss=teacher is not None and recipe.compress.distill == 1.0,
+        first=whole_from,
         callbacks=callbacks,
     )
     unmoved = "no epoch was better than before" if history.best_epoch == 0 else ""
@@ -160,8 +171,9 @@ def judge(model: keras.Model, examples: Examples, prepared: Preprocess) -> tuple
         return np.asarray(model.predict(x, batch_size=128, verbose=0))
 
     evaluate = TASKS[examples.task].evaluate
-    validation = evaluate(predict, examples.validation, prepared, split="validation")
-    return validation, evaluate(predict, examples.test, prepared, split="test")
+    with quiet():  # of several models TensorFlow warns that it traces each
+        validation = evaluate(predict, examples.validation, prepared, split="validation")
+        return validation, evaluate(predict, examples.test, prepared, split="test")
 
 
 def drawn(model: keras.Model, examples: Examples, prepared: Preprocess, test: Evaluation) -> tuple[Shown, ...]:

@@ -19,6 +19,8 @@ def print_outcome(facts: Facts, page: Path) -> None:
     for heading in ("", f"test {LABELS[measure]}", "size", "latency", "agreement"):
         table.add_column(heading, justify="right" if heading else "left")
     table.add_row("float", f"{facts.test.score:.2%}", _size(lite["float_bytes"]), _time(lite["float_latency_ms"]), "")
+    if facts.smaller:
+        table.add_row("smaller", f"{facts.smaller.test.score:.2%}", "", "", "")
     table.add_row(
         lite["quantize"],
         f"{lite[measure]:.2%}",

@@ -90,6 +90,7 @@ def fit(
     layer_decay: float = 1.0,
     start: bool = False,
     by_loss: bool = False,
+    first: int = 1,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:
     """Train `model` in place; it ends with the weights of its best epoch on validation data.
@@ -110,6 +111,7 @@ def fit(
         layer_decay: see `zoo.layerwise`; 1 trains all layers at one rate.
         start: whether the weights that it comes with count too, as epoch 0: where none is better, they stay.
         by_loss: whether the epoch of the lowest validation loss is the best, whatever its score.
+        first: the first epoch that may be the best one, counted from 1.
         callbacks: more of them.
 
     Raises:
@@ -141,7 +143,7 @@ def fit(
         state, best = State(best=rank(found, measure, by_loss)), model.get_weights()
     log = Log(folder / "tensorboard", phase, purge_step=state.epochs + 1)
     progress = Progress(phase, train.epochs, measure)
-    keeper = Keeper(path, state, best, measure, by_loss=by_loss, train=train, log=log, progress=progress)
+    keeper = Keeper(path, state, best, measure, by_loss=by_loss, first=first, train=train, log=log, progress=progress)
     # The averaged weights are swapped in for each validation; the keeper, first in the list, copies them there.
     swap = [keras.callbacks.SwapEMAWeights()] if train.ema else []
     try:
@@ -191,12 +193,14 @@ class Keeper(keras.callbacks.Callback):
         measure: str,
         *,
         by_loss: bool,
+        first: int,
         train: Train,
         log: Log,
         progress: Progress,
     ) -> None:
         super().__init__()
-        self.path, self.state, self.best, self.measure, self.by_loss = path, state, best, measure, by_loss
+        self.path, self.state, self.best = path, state, best
+        self.measure, self.by_loss, self.first = measure, by_loss, first
         self.train, self.log, self.progress = train, log, progress
         self.failure = ""
         self._judged: list[np.ndarray] = []
@@ -233,7 +237,9 @@ class Keeper(keras.callbacks.Callback):
         values = {name: float(value) for name, value in (logs or {}).items()}
         values["learning_rate"] = float(self.model.optimizer.learning_rate)
         values["seconds"] = time.monotonic() - self._started
-        self.state = self.state.after(rank(values, f"val_{self.measure}", self.by_loss, "val_loss"), values)
+        counts = self.state.epochs + 1 >= self.first
+        score = rank(values, f"val_{self.measure}", self.by_loss, "val_loss") if counts else State.best
+        self.state = self.state.after(score, values)
         if self.state.waited == 0:
             self.best = self._judged
         checkpoint.save(self.path, self.model, self.best, self.state)

@@ -504,6 +504,9 @@ def test_models_that_cannot_be_pruned(rng):
     inputs = keras.Input((8, 8, 3))
     with pytest.raises(CompressError, match="'single' has no channels to prune"):
         prune_channels(keras.Model(inputs, conv(inputs, 4, "only"), name="single"))
+    tokens = keras.Input((5,), dtype="int32")
+    with pytest.raises(CompressError, match=r"no channels to prune.*table: what Embedding does"):
+        prune_channels(keras.Model(tokens, keras.layers.Embedding(9, 4, name="table")(tokens)))
     aware = compress.quantize_aware(two_layers(), calibration=[rng.normal(size=(4, 8, 8, 3))])
     with pytest.raises(CompressError, match="is being compressed already"):
         prune_channels(aware)

@@ -29,7 +29,8 @@ def test_json_and_yaml_round_trip():
         (lambda: Recipe(data=Data(validation=0.6, test=0.5)), "nothing is left"),
         (lambda: Recipe(name="../x"), "folder name"),
         (lambda: Recipe(compress=Compress(quantize_aware=True), export=Export(quantize="float16")), "int8"),
-        (lambda: Recipe(compress=Compress(distill=0.5)), "compress.quantize_aware too"),
+        (lambda: Recipe(compress=Compress(distill=0.5)), "or clusters; set one"),
+        (lambda: Recipe(compress=Compress(recovery_lr=0.1)), "macs, sparsity or clusters; set one"),
         (lambda: Recipe(compress=Compress(quantize_aware=True, percentile=99.0)), "goes with compress.ranges"),
         (lambda: Recipe(compress=Compress(ranges="mse")), "compress.ranges is for fine-tuning"),
         (
@@ -113,7 +114,7 @@ def test_an_unknown_field_in_a_file_shows_the_near_match(tmp_path):
 def test_fields_that_do_not_go_together_are_one_sentence():
     with pytest.raises(UserError) as caught:
         override(Recipe(), ["--compress.distill", "0.5"], prog="x")
-    sentence = "compress.distill is for fine-tuning with fake quantization; set compress.quantize_aware too"
+    sentence = "compress.distill is for training after quantize_aware, macs, sparsity or clusters; set one"
     assert str(caught.value) == sentence
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recipes.engine import charts, report
-from recipes.engine.results import IGNORE, ClassScore, Evaluation, Examples, History, Mistake, Shown, Subset
+from recipes.engine.results import IGNORE, ClassScore, Evaluation, Examples, History, Mistake, Shown, Smaller, Subset
 
 NASTY = '<script>alert("x")</script>'
 
@@ -215,6 +215,18 @@ def test_the_fine_tuned_model_has_a_column_and_its_phase_charts():
     assert "Quantization-aware fine-tuning" in text
     assert "1 epoch; kept epoch 1, validation accuracy 70.0" in text
     assert "fine-tuning" not in read(report.render(made)).text
+
+
+def test_the_smaller_model_has_a_column_and_what_was_taken_out():
+    made = facts()
+    less = Smaller(dataclasses.replace(made.test, figures={"accuracy": 0.5}), 617, 1000, 0.75)
+    text = read(report.render(dataclasses.replace(made, smaller=less))).text
+    assert "float modelmade smallermodel.tflite (int8)" in text
+    text = "".join(text.split())
+    assert "Parameters1,23461750.0%—" in text and "Multiply-accumulates5,6781,00017.6%—" in text
+    assert "Zerosamongtheweights—75.0%—" in text and "madeofthefloatmodeltrainedlonger" in text
+    assert report.figures(dataclasses.replace(made, smaller=less))["smaller"]["test"]["accuracy"] == 0.5
+    assert "made smaller" not in read(report.render(made)).text and report.figures(made)["smaller"] is None
 
 
 def test_without_mistakes_the_page_says_so():

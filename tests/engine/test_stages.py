@@ -28,7 +28,7 @@ def test_ranges_stand_still_from_the_share_of_the_epochs_that_is_asked(share, st
         augment=Augment(),
         compress=Compress(quantize_aware=True, epochs=2, lr=1e-3, freeze=share),
     )
-    small, (history,) = stages.compressed(model, recipe, two_shades(), prepared, tmp_path)
+    small, (history,) = stages.compressed(model, recipe, two_shades(), prepared, tmp_path, teacher=model)
     assert history.best_epoch > 0
     ends = {layer.name: (float(layer.low), float(layer.high)) for layer in small.layers if isinstance(layer, Range)}
     starts = {layer.name: pytest.approx(layer.initial) for layer in small.layers if isinstance(layer, Range)}

@@ -67,7 +67,7 @@ def tiny():
     )
 
 
-def fit(folder, model=None, examples=None, start=False, **changes):
+def fit(folder, model=None, examples=None, start=False, first=1, **changes):
     model = model or tiny()
     record = Train(epochs=10, batch_size=8, lr=0.05, warmup=0.0)
     history = train.fit(
@@ -81,6 +81,7 @@ def fit(folder, model=None, examples=None, start=False, **changes):
         folder=folder,
         phase="train",
         start=start,
+        first=first,
     )
     return model, history
 
@@ -120,6 +121,15 @@ def test_where_no_epoch_is_better_the_start_stays(tmp_path):
     _, history = fit(tmp_path, model=model, start=True, lr=10.0, optimizer="sgd", epochs=2)
     assert history.best_epoch == 0
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_epochs_before_the_first_that_counts_are_never_the_best(tmp_path):
+    """At a rate that spoils what it starts from, the first epoch is the best of all that count."""
+    model, _ = fit(tmp_path)
+    (tmp_path / "train.checkpoint.npz").unlink()
+    spoilt = {"model": model, "lr": 10.0, "optimizer": "sgd", "epochs": 5, "schedule": "constant"}
+    scores = fit(tmp_path, first=4, **spoilt)[1]
+    assert scores.best_epoch in (4, 5)
 
 
 def test_infinite_loss_stops_with_the_reason(tmp_path):
