@@ -15,7 +15,7 @@ from compress.channel_allocation import Allocation, allocate, prunable, totals, 
 from compress.channel_groups import Structure, structure
 from compress.channel_importance import Importance, gate_products, importances
 from compress.errors import CompressError
-from compress.graph import Chain, Node, as_float32, copy_operation, float32_layers, rebuild, run_chain
+from compress.graph import Chain, Node, as_float32, copy_operation, float32_layers, from_config, rebuild, run_chain
 from compress.ranges import Range
 from compress.trace import trace
 from compress.wrapper import Compressed
@@ -209,7 +209,7 @@ def _cut(found: Structure, plan: ChannelPlan) -> keras.Model:
             if cut:
                 config = as_float32(operation.get_config())
                 config |= {name: value(stays) for name, value in cut.config.items()}
-                smaller = type(operation).from_config(config)
+                smaller = from_config(operation, config)
                 for index, weight in enumerate(getattr(operation, "weights", ())):
                     for axis, labels in cut.weights[weight.name].items():
                         weights[index] = np.compress(stays[labels], weights[index], axis=axis)

@@ -11,6 +11,7 @@ import keras
 from compress import by_layer, flatbuffer
 from compress.errors import CompressError, first_line
 from compress.forms import SIGNATURE, STATIC, Example, Quantize, quantized
+from compress.islands import entered
 from compress.lookup import look_up
 from compress.nibbles import has_nibbles, packed
 from compress.recurrent import LSTM, Forms
@@ -32,7 +33,7 @@ def quantization_aware(model: keras.Model) -> bytes:
 
     Its recurrent layers, which have no trained ranges, are loops: on this path the converter fails at the fused LSTM.
     """
-    content = mend(_convert(model, _integers, Forms(fuse=False)))
+    content = entered(mend(_convert(model, _integers, Forms(fuse=False))))
     return packed(content) if has_nibbles(model) else content
 
 
@@ -185,7 +186,13 @@ def _converted(serve: Callable[..., Any], model: Any, settings: Any) -> bytes:
     holder = tf.Module()
     holder.held = list(concrete.graph.variables)  # no more than these: a model would have each layer traced as well
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        tf.saved_model.save(holder, folder, signatures={SIGNATURE: concrete})
+        try:
+            tf.saved_model.save(holder, folder, signatures={SIGNATURE: concrete})
+        except AssertionError:
+            raise CompressError(
+                f"model {model.name!r} looks values up in a table of TensorFlow's (IntegerLookup, StringLookup, "
+                "TextVectorization), which no file holds; do that before the model"
+            ) from None
         converter = TFLiteSavedModelConverterV2(folder, {tf.saved_model.SERVING}, [SIGNATURE], holder)
         settings(converter)
         try:

@@ -7,6 +7,7 @@ import keras
 
 from compress.errors import CompressError
 from compress.functional import has_graph
+from compress.graph import cloned
 from compress.kinds import activation_name, core
 from compress.mask import Mask
 from compress.ranges import Range
@@ -74,7 +75,7 @@ def _copy(teacher: keras.Model) -> keras.Model:
     """A teacher of its own for `Distiller`, which freezes it: what is made of a frozen model later would be frozen."""
     if not has_graph(teacher):
         return teacher
-    copy = keras.models.clone_model(teacher)
+    copy = keras.models.clone_model(teacher, clone_function=cloned)
     copy.set_weights(teacher.get_weights())
     return copy
 

@@ -12,6 +12,7 @@ import numpy as np
 from compress.constraint import shaped
 from compress.fold import asked
 from compress.formulas import Attention, HardSigmoid, Mean, Silu, Standardized
+from compress.graph import from_config
 
 Chain = list[tuple[Any, list[np.ndarray]]]
 
@@ -62,7 +63,7 @@ def expand(layer: Any) -> Chain:
     ):
         config = {**layer.get_config(), "activation": "linear"}
         config.pop("activity_regularizer", None)  # it goes with the activation
-        plain = type(layer).from_config(config)
+        plain = from_config(layer, config)
         return [(plain, layer.get_weights()), *_activation(layer)]
     return []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from compress import by_layer, convert, flatbuffer, lite, micro, tfmot
 from compress.batches import singly
@@ -147,6 +148,7 @@ def export(
             "without a stream; others go back to Keras first, by compress.tfmot.to_keras"
         )
     model = model if tfmot.is_tf_keras(model) else with_graph(model)
+    _check_numbers(model)
     more = dict(signatures or {})
     if stream_steps:
         wrapped = any(isinstance(layer, Compressed) for layer in model._flatten_layers())
@@ -172,6 +174,18 @@ def export(
     with whole(path) as temporary:
         temporary.write_bytes(content)
     return replace(describe(path, quantize=said), target=target, arena_bytes=arena)
+
+
+def _check_numbers(model: keras.Model) -> None:
+    """Refuse weights that are no numbers: converters make of them what no runtime reads."""
+    for variable in model.variables:
+        values = np.asarray(variable)
+        if np.issubdtype(values.dtype, np.inexact) and not np.isfinite(values).all():
+            where = getattr(variable, "path", variable.name)  # of tf_keras, by name
+            raise CompressError(
+                f"model {model.name!r}: {where} holds NaN or infinity, so its training failed; train anew with a lower "
+                "rate, or bound the gradient"
+            )
 
 
 def describe(path: str | Path, *, quantize: str) -> Artifact:

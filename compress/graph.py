@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from compress.wrapper import Compressed
+
 Chain = list[tuple[Any, list[np.ndarray]]]
 """Layers that follow one another, each with the weights to set once it is built (none: leave them)."""
 
@@ -74,7 +76,33 @@ def copy_operation(operation: Any, *, name: str | None = None) -> Any:
     config = as_float32(operation.get_config())
     if name is not None and "name" in config:
         config["name"] = name
-    return type(operation).from_config(config)
+    return from_config(operation, config)
+
+
+def from_config(operation: Any, config: dict[str, Any]) -> Any:
+    """A fresh layer or operation of the same class by a config of its, changed or not.
+
+    Functions without a name stay the very same; Keras writes them down as bytecode, which it refuses to read.
+    """
+    if isinstance(operation, Compressed) and _lambdas(operation.layer, config["layer"]["config"]):
+        inner = from_config(operation.layer, config["layer"]["config"])
+        transforms = [keras.saving.deserialize_keras_object(each) for each in config["transforms"]]
+        return Compressed(**{**config, "layer": inner, "transforms": transforms})
+    if type(operation) is keras.layers.Lambda:
+        named = {"function": operation.function, "output_shape": operation._output_shape, "mask": operation.mask}
+        return keras.layers.Lambda(**{**config, **named, "arguments": operation.arguments})
+    return type(operation).from_config({**config, **_lambdas(operation, config)})
+
+
+def _lambdas(operation: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """The functions without a name that a layer has, by the names in its config."""
+    held = {name: getattr(operation, name, None) for name in config}
+    return {name: value for name, value in held.items() if getattr(value, "__name__", "") == "<lambda>"}
+
+
+def cloned(layer: Any) -> Any:
+    """A fresh layer with the same configuration: what `keras.models.clone_model` is to make of each."""
+    return from_config(layer, layer.get_config())
 
 
 def positional(operation: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:

@@ -26,10 +26,14 @@ _OWN = {
 _SAME = {
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "Identity",
     "StochasticDepth", "Flatten", "Reshape", "Permute", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D",
-    "MaxPooling1D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "MaxPooling1D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D",
     "Masking", "MaxPool", "Max", "Min", "StopGradient", "BroadcastTo", "Transpose", "Squeeze", "ExpandDims", "GetItem",
+    "Split",
 }  # fmt: skip
-_ROUND = {"AveragePooling1D", "AveragePooling2D", "AveragePool", "MaxPooling2D"}
+_ROUND = {
+    "AveragePooling1D", "AveragePooling2D", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AveragePool",
+    "MaxPooling2D",
+}  # fmt: skip
 """With MaxPooling2D, which makes no new values: read by several layers, it would else become a float island."""
 _ACTIVATIONS: dict[str, Kind] = {
     "linear": "same", "relu": "own", "relu6": "own", "leaky_relu": "own", "silu": "own", "hard_silu": "own",

@@ -9,7 +9,7 @@ import keras
 
 from compress.errors import CompressError
 from compress.functional import functional, opens
-from compress.graph import positional, run_chain, set_weights
+from compress.graph import cloned, positional, run_chain, set_weights
 from compress.kernels import is_depthwise, kernel_of
 from compress.wrapper import Compressed
 
@@ -33,7 +33,7 @@ def rewrapped(model: keras.Model, wrap: Callable[[Any, int], Any]) -> keras.Mode
     def copy(operation: Any, inputs: Any) -> Any:
         if opens(operation):
             return copied(operation)
-        fresh = type(operation).from_config(operation.get_config())
+        fresh = cloned(operation)
         if kernel_of(operation) is None:
             return fresh
         fresh.build(inputs.shape)

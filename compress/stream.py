@@ -8,7 +8,7 @@ import numpy as np
 
 from compress.errors import CompressError
 from compress.functional import functional, with_graph
-from compress.graph import float32_layers, set_weights
+from compress.graph import cloned, float32_layers, set_weights
 from compress.lite import LiteModel
 from compress.recurrent import Plain, is_recurrent
 from compress.trace import float32
@@ -54,7 +54,7 @@ def streaming(model: keras.Model, *, steps: int = 1) -> keras.Model:
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.inputs[0].shape) < 2:
         raise CompressError(f"model {model.name!r} cannot stream: it must read one series and have one output")
     source = float32(model)
-    copy = keras.models.clone_model(functional(source))
+    copy = keras.models.clone_model(functional(source), clone_function=cloned)
     set_weights(copy, source.get_weights())
     entry = copy.inputs[0]
     dtype = "float32" if keras.backend.is_float_dtype(entry.dtype) else entry.dtype

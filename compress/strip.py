@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compress.graph import Chain, Node, copy_operation, float32_layers, rebuild, run_chain
+from compress.graph import Chain, Node, copy_operation, float32_layers, from_config, rebuild, run_chain
 from compress.kinds import recurrent_weights
 from compress.ranges import Range
 from compress.trace import trace
@@ -69,4 +69,4 @@ def stripped(operation: Any, chosen: bool) -> tuple[Any, list[np.ndarray]]:
     if "bias" in seen and "bias" not in names:
         config["use_bias"] = True
         names.append("bias")
-    return type(operation.layer).from_config(config), [seen[name] for name in names]
+    return from_config(operation.layer, config), [seen[name] for name in names]

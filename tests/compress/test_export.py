@@ -259,3 +259,19 @@ def test_size_compressed_is_of_the_file_exported(plain, tmp_path):
     artifact.path.write_bytes(artifact.path.read_bytes() + b"\0")
     with pytest.raises(compress.CompressError, match="no longer the file"):
         _ = artifact.gzip_bytes
+
+
+def test_weights_that_are_no_numbers_are_refused_by_their_layer(tmp_path):
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(inputs), name="failed")
+    model.get_layer("head").kernel.assign(np.full((3, 2), np.nan))
+    with pytest.raises(compress.CompressError, match=r"'failed': head/kernel holds NaN or infinity"):
+        compress.export(model, tmp_path / "m.tflite", quantize="none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_look_up_table_is_refused(tmp_path):
+    inputs = keras.Input((3,), dtype="int64")
+    x = keras.layers.Embedding(5, 4)(keras.layers.IntegerLookup(vocabulary=[7, 8, 9])(inputs))
+    with pytest.raises(compress.CompressError, match="looks values up in a table"):
+        compress.export(keras.Model(inputs, x), tmp_path / "m.tflite", quantize="none")

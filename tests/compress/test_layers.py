@@ -84,6 +84,22 @@ FULL_INT8 = {
     ),
     "product of two": (SERIES, lambda x: layers.Dot(axes=(2, 1))([x, layers.Dense(6)(layers.Flatten()(x))])),
     "rescaling": (IMAGE, lambda x: conv(layers.Rescaling(0.5, offset=1.0)(x))),
+    "adaptive pooling": (
+        IMAGE,
+        lambda x: conv(layers.AdaptiveAveragePooling2D(3)(layers.AdaptiveMaxPooling2D(5)(conv(x)))),
+    ),
+    "split": (IMAGE, lambda x: keras.ops.add(*keras.ops.split(conv(x), 2, axis=-1))),
+    "resizing": (IMAGE, lambda x: conv(layers.Resizing(5, 5)(conv(x)))),
+    "extremes": (IMAGE, lambda x: layers.Maximum()([layers.Minimum()([conv(x, 6), x]), conv(x, 6)])),
+}
+NOT_WIDE = ("extremes", "resizing")
+"""ai-edge-quantizer has no MINIMUM of 16 bits, and LiteRT's RESIZE_BILINEAR weights of 10."""
+FLOAT = {
+    "grouped query attention": (SERIES, lambda x: layers.GroupQueryAttention(2, 4, 2, name="own")(x, x)),
+    "attention without heads": (SERIES, lambda x: layers.AdditiveAttention(name="own")([x, layers.Dense(6)(x)])),
+    "rms normalisation": (SERIES, lambda x: layers.RMSNormalization(name="own")(layers.Dense(6)(x))),
+    "group normalisation": (IMAGE, lambda x: layers.GroupNormalization(2, name="own")(conv(x))),
+    "selu": (IMAGE, lambda x: layers.Activation("selu", name="own")(conv(x))),
 }
 
 
@@ -112,7 +128,42 @@ def test_trained_ranges_become_full_int8(name, rng, tmp_path):
     assert "DEQUANTIZE" not in artifact.ops
     assert compress.report(model).float_layers == compress.report(small).float_layers == ()
     steps = np.abs(compress.LiteModel(artifact.path).predict(x) - small.predict(x, verbose=0)) / artifact.output.scale
-    assert steps.max() <= 3.01 and steps.mean() < 0.3, (steps.max(), steps.mean())
+    most = 0.5 if name == "adaptive pooling" else 0.3  # it rounds twice, height and width
+    assert steps.max() <= 3.01 and steps.mean() < most, (steps.max(), steps.mean())
+
+
+@pytest.mark.parametrize("name", FLOAT)
+def test_what_has_no_integer_form_stays_float_by_its_name(name, rng, tmp_path):
+    """Between Dense layers in integers."""
+    shape, make = FLOAT[name]
+    model, x = build((shape, lambda x: layers.Dense(3)(make(layers.Dense(6)(x)))), rng)
+    small = compress.quantize_aware(model, calibration=[x])
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    assert artifact.float_tensors != () and artifact.input.dtype == artifact.output.dtype == "int8"
+    assert [layer for layer, _ in compress.report(small).float_layers] == ["own"]
+    steps = np.abs(compress.LiteModel(artifact.path).predict(x) - small.predict(x, verbose=0)) / artifact.output.scale
+    assert steps.max() <= 5.01 and steps.mean() < 0.5, (steps.max(), steps.mean())
+
+
+def test_a_lambda_goes_through_every_transform(rng, tmp_path):
+    """Its function is the very one: Keras would write it down, and refuse to read it."""
+    factor = 3.0
+    inputs = keras.Input(VECTOR)
+    x = layers.Lambda(lambda y, more: factor * y + more, arguments={"more": 0.5})(layers.Dense(6)(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Dense(24, activation=lambda y: keras.ops.minimum(y, factor))(x)))
+    x = rng.normal(size=(8, *VECTOR)).astype(np.float32)
+    expected = model.predict(x, verbose=0)
+    for copy in (
+        compress.prune(model, 0.01),
+        compress.cluster(model, 256),
+        compress.strip(compress.prune(model, 0.01)),
+        compress.distill(model, compress.prune(model, 0.01)).teacher,
+    ):
+        np.testing.assert_allclose(copy.predict(x, verbose=0), expected, rtol=0.05, atol=0.05)
+    small = compress.quantize_aware(model, calibration=[x])
+    np.testing.assert_allclose(small.predict(x, verbose=0), expected, rtol=0.1, atol=0.1)
+    artifact = compress.export(small, tmp_path / "m.tflite")
+    np.testing.assert_allclose(compress.LiteModel(artifact.path).predict(x), expected, rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize("swish", ["silu", keras.ops.silu])
@@ -143,7 +194,7 @@ def test_post_training_is_full_int8_too(name, rng, tmp_path):
     assert steps.mean() < 1.5, steps.mean()
 
 
-@pytest.mark.parametrize("name", FULL_INT8)
+@pytest.mark.parametrize("name", [name for name in FULL_INT8 if name not in NOT_WIDE])
 @pytest.mark.slow
 def test_trained_ranges_of_16_bits_become_integers_too(name, rng, tmp_path):
     model, x = build(FULL_INT8[name], rng)
