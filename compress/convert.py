@@ -17,7 +17,7 @@ from compress.nibbles import has_nibbles, packed
 from compress.recurrent import LSTM, Forms
 from compress.rescale import mend, unbound
 from compress.serve import answer
-from compress.wide import trained_ranges, without_ranges
+from compress.wide import left_float, trained_ranges, without_ranges
 
 _FORMS = Forms()
 _NO_SCOPES: Mapping[int, str] = {}
@@ -44,7 +44,8 @@ def wide_quantization_aware(model: keras.Model) -> bytes:
     """
     plain, ends = without_ranges(model)
     content = _convert(plain, lambda converter: None, Forms(fuse=False), by_layer.scopes(plain))
-    return quantized(content, "int16x8", ranges=trained_ranges(plain, content, ends))
+    ranges, left = trained_ranges(plain, content, ends), left_float(plain, content)
+    return quantized(content, "int16x8", ranges=ranges, left=left)
 
 
 def quantization_aware_twin(twin: Any) -> bytes:
@@ -188,7 +189,9 @@ def _converted(serve: Callable[..., Any], model: Any, settings: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder, _quiet():
         try:
             tf.saved_model.save(holder, folder, signatures={SIGNATURE: concrete})
-        except AssertionError:
+        except AssertionError as error:
+            if "untracked" not in str(error):
+                raise
             raise CompressError(
                 f"model {model.name!r} looks values up in a table of TensorFlow's (IntegerLookup, StringLookup, "
                 "TextVectorization), which no file holds; do that before the model"

@@ -75,7 +75,7 @@ def _copy(teacher: keras.Model) -> keras.Model:
     """A teacher of its own for `Distiller`, which freezes it: what is made of a frozen model later would be frozen."""
     if not has_graph(teacher):
         return teacher
-    copy = keras.models.clone_model(teacher, clone_function=cloned)
+    copy = keras.models.clone_model(teacher, clone_function=cloned, recursive=True)
     copy.set_weights(teacher.get_weights())
     return copy
 

@@ -12,7 +12,6 @@ import numpy as np
 from compress.constraint import shaped
 from compress.fold import asked
 from compress.formulas import Attention, HardSigmoid, Mean, Silu, Standardized
-from compress.graph import from_config
 
 Chain = list[tuple[Any, list[np.ndarray]]]
 
@@ -63,7 +62,7 @@ def expand(layer: Any) -> Chain:
     ):
         config = {**layer.get_config(), "activation": "linear"}
         config.pop("activity_regularizer", None)  # it goes with the activation
-        plain = from_config(layer, config)
+        plain = type(layer).from_config(config)
         return [(plain, layer.get_weights()), *_activation(layer)]
     return []
 
@@ -127,7 +126,8 @@ def einsum(layer: keras.layers.EinsumDense) -> Chain:
         kernel_regularizer=layer.kernel_regularizer,
         bias_regularizer=layer.bias_regularizer,
         kernel_constraint=shaped(layer.kernel_constraint, table.shape),
-        bias_constraint=shaped(layer.bias_constraint, outputs),
+        # One of a bias that several outputs share has no meaning for a bias each.
+        bias_constraint=shaped(layer.bias_constraint, outputs) if layer.bias_axes == "".join(made) else None,
         activity_regularizer=_activity(layer),
         trainable=layer.trainable,
         name=layer.name,

@@ -148,11 +148,12 @@ def export(
             "without a stream; others go back to Keras first, by compress.tfmot.to_keras"
         )
     model = model if tfmot.is_tf_keras(model) else with_graph(model)
-    _check_numbers(model)
     more = dict(signatures or {})
     if stream_steps:
         wrapped = any(isinstance(layer, Compressed) for layer in model._flatten_layers())
         more[STREAM] = streaming(strip(model) if wrapped else model, steps=stream_steps)
+    for each in (model, *more.values()):
+        _check_numbers(each)
     if MAIN in more:
         raise CompressError(f"signature {MAIN!r} is the model's own; call the other one something else")
     if target in ("microcontroller", "edgetpu") and more:
@@ -177,10 +178,10 @@ def export(
 
 
 def _check_numbers(model: keras.Model) -> None:
-    """Refuse weights that are no numbers: converters make of them what no runtime reads."""
-    for variable in model.variables:
-        values = np.asarray(variable)
-        if np.issubdtype(values.dtype, np.inexact) and not np.isfinite(values).all():
+    """Refuse trained weights that are no numbers: converters make of them what no runtime reads."""
+    for variable in model.trainable_variables:
+        values = np.asarray(variable).astype(np.float32)
+        if not np.isfinite(values).all():
             where = getattr(variable, "path", variable.name)  # of tf_keras, by name
             raise CompressError(
                 f"model {model.name!r}: {where} holds NaN or infinity, so its training failed; train anew with a lower "

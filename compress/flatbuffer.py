@@ -123,7 +123,7 @@ def name_of(model: Any, operator: Any) -> str:
 def code_of(model: Any, builtin: int) -> int:
     """The index of a builtin operator among the codes of a `schema.ModelT`; it joins them where it is not there."""
     for index, code in enumerate(model.operatorCodes):
-        if code.builtinCode == builtin:
+        if max(code.builtinCode, code.deprecatedBuiltinCode) == builtin:
             return index
     code = schema.OperatorCodeT()
     code.builtinCode, code.version = builtin, 1

@@ -26,6 +26,7 @@ def quantized(
     form: Quantize | Mapping[str, Quantize],
     examples: Sequence[Example] = (),
     ranges: Mapping[str, Any] | None = None,
+    left: Sequence[str] = (),
 ) -> bytes:
     """A float file in a number format, by ai-edge-quantizer.
 
@@ -36,6 +37,7 @@ def quantized(
         examples: of what the model will see, where a form is `STATIC`.
         ranges: trained ones in their place, of tensors by name; the weights then lie on their steps, one a tensor in
             Dense and Conv2DTranspose.
+        left: names of tensors whose operators stay float, where the form is one for all.
     """
     from ai_edge_quantizer import quantizer, recipe_manager
 
@@ -52,6 +54,11 @@ def quantized(
             no = quantizer.AlgorithmName.NO_QUANTIZE
             manager.add_quantization_config(where, names.ALL_SUPPORTED, algorithm_key=no)
             manager.add_dynamic_config(where, names.FULLY_CONNECTED, num_bits=8)
+        if left:
+            where = "|".join(f"(^|;){re.escape(name)};" for name in left)
+            manager.add_quantization_config(
+                where, names.ALL_SUPPORTED, algorithm_key=quantizer.AlgorithmName.NO_QUANTIZE
+            )
     else:
         for each in dict.fromkeys(form.values()):
             _ask(manager, _any_of(scope for scope, its in form.items() if its == each), each)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from compress.errors import CompressError
 from compress.wrapper import Compressed
 
 Chain = list[tuple[Any, list[np.ndarray]]]
@@ -80,24 +81,42 @@ def copy_operation(operation: Any, *, name: str | None = None) -> Any:
 
 
 def from_config(operation: Any, config: dict[str, Any]) -> Any:
-    """A fresh layer or operation of the same class by a config of its, changed or not.
+    """A fresh layer or operation of the same class by its config, in which all but functions may have been changed.
 
-    Functions without a name stay the very same; Keras writes them down as bytecode, which it refuses to read.
+    Functions stay the very same: Keras finds those that are registered only by their names, and writes those without
+    one down as bytecode, which it refuses to read.
+
+    Raises:
+        CompressError: a function lies deeper inside the layer, and is not registered.
     """
-    if isinstance(operation, Compressed) and _lambdas(operation.layer, config["layer"]["config"]):
+    if isinstance(operation, Compressed) and _functions(operation.layer, config["layer"]["config"]):
         inner = from_config(operation.layer, config["layer"]["config"])
         transforms = [keras.saving.deserialize_keras_object(each) for each in config["transforms"]]
         return Compressed(**{**config, "layer": inner, "transforms": transforms})
     if type(operation) is keras.layers.Lambda:
         named = {"function": operation.function, "output_shape": operation._output_shape, "mask": operation.mask}
         return keras.layers.Lambda(**{**config, **named, "arguments": operation.arguments})
-    return type(operation).from_config({**config, **_lambdas(operation, config)})
+    try:
+        return type(operation).from_config({**config, **_functions(operation, config)})
+    except (TypeError, ValueError) as error:
+        raise CompressError(
+            f"layer {operation.name!r} cannot be copied, for Keras does not make it again from its config: register "
+            "the functions in it with keras.saving.register_keras_serializable, and see that from_config() undoes "
+            "get_config()"
+        ) from error
 
 
-def _lambdas(operation: Any, config: dict[str, Any]) -> dict[str, Any]:
-    """The functions without a name that a layer has, by the names in its config."""
+def _functions(operation: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """The functions of a layer of Keras that are not Keras's, by the names in its config."""
+    if not type(operation).__module__.startswith("keras."):
+        return {}
     held = {name: getattr(operation, name, None) for name in config}
-    return {name: value for name, value in held.items() if getattr(value, "__name__", "") == "<lambda>"}
+    own = (name for name, value in held.items() if inspect.isfunction(value) and _foreign(value))
+    return {name: held[name] for name in own}
+
+
+def _foreign(function: Any) -> bool:
+    return not (function.__module__ or "").startswith("keras.")
 
 
 def cloned(layer: Any) -> Any:

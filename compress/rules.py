@@ -70,12 +70,6 @@ def _parts(layer: Any) -> list[Any]:
 Found = tuple[str, str, Severity] | None
 
 
-def _lambda(layer: Any, quantize: str, target: Target) -> Found:
-    if not isinstance(layer, keras.layers.Lambda):
-        return None
-    return "a saved Lambda does not load again", "write a layer of your own and register it with Keras", "refused"
-
-
 def _stateful(layer: Any, quantize: str, target: Target) -> Found:
     if not getattr(layer, "stateful", False):
         return None
@@ -143,4 +137,4 @@ def _attention(layer: Any, quantize: str, target: Target) -> Found:
     return problem, "compare quantize='dynamic': int8 weights, as small, and faster here", "slow"
 
 
-_RULES: tuple[Callable[[Any, str, Target], Found], ...] = (_lambda, _stateful, _recurrent, _masking, _attention)
+_RULES: tuple[Callable[[Any, str, Target], Found], ...] = (_stateful, _recurrent, _masking, _attention)

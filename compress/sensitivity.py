@@ -1,6 +1,5 @@
 """How much each layer minds being rounded, and which layers to give 4 bits."""
 
-import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from compress.knapsack import least_cost_in_time
 from compress.probe import Probe, make_probe
 from compress.stopwatch import Stopwatch
 from compress.verify import Measure, accuracy
-
-_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -93,17 +90,24 @@ class Sensitivity:
                 f"budget_bytes={budget_bytes} is too little for the kernels of {self.model!r}: they take from {least} "
                 f"to {most} bytes"
             )
-        options = self.options()
-        choices = [[(row.bytes, row.drift, row.ms or 0.0) for row in rows] for rows in options.values()]
-        whole = self.ms or 0.0
-        picked, more = least_cost_in_time(choices, budget_bytes, math.inf if budget_ms is None else budget_ms - whole)
-        if budget_ms is not None and not whole + more <= budget_ms:
+        options, whole = self.options(), self.ms or 0.0
+        time = math.inf if budget_ms is None else budget_ms - whole
+        if budget_ms is not None and not (least_ms := self.least_ms(budget_bytes)) <= budget_ms:
             raise CompressError(
                 f"budget_ms={budget_ms:g} is too little for {self.model!r}: with kernels of {budget_bytes} bytes or "
-                f"less a run takes {whole + more:.4g} ms at least, with 8 bits in all of them {whole:.4g}"
+                f"less a run takes {least_ms:.4g} ms at least, with 8 bits in all of them {whole:.4g}"
             )
+        picked, _ = least_cost_in_time(self._choices(), budget_bytes, time)
         rows = [(each, each[i].bits) for each, i in zip(options.values(), picked, strict=True)]
         return {each[0].name: bits for each, bits in rows if len(each) > 1 or bits != 8}
+
+    def least_ms(self, budget_bytes: int | None = None) -> float:
+        """What a run takes at least with kernels of so many bytes, of a study that was timed."""
+        budget_bytes = self.bytes()[1] if budget_bytes is None else budget_bytes
+        return (self.ms or 0.0) + least_cost_in_time(self._choices(), budget_bytes, -math.inf)[1]
+
+    def _choices(self) -> list[list[tuple[int, float, float]]]:
+        return [[(row.bytes, row.drift, row.ms or 0.0) for row in rows] for rows in self.options().values()]
 
     def table(self) -> str:
         """Markdown: a table of the layers and, where there are any, one of the activations."""
@@ -223,14 +227,15 @@ def in_time(
     Raises:
         CompressError: the file of none that was tried keeps to it.
     """
-    allowed = budget_ms
-    for _ in range(_TRIES):
+    allowed, quickest = budget_ms, found.least_ms(budget_bytes)
+    tried: list[dict[str, int]] = []
+    while widths not in tried:
+        tried.append(widths)
         took = watch(widths)
         if took <= budget_ms:
             return widths
-        allowed -= 1.1 * (took - budget_ms)
-        with contextlib.suppress(CompressError):  # none is so quick: what there is is timed once more
-            widths = found.widths(budget_bytes, allowed)
+        allowed = max(allowed - 1.1 * (took - budget_ms), quickest)
+        widths = found.widths(budget_bytes, allowed)
     raise CompressError(
         f"budget_ms={budget_ms:g}: by the times of its layers {found.model!r} keeps to it, but its file takes "
         f"{took:.4g} ms; give a little more"

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from compress.constraint import Shaped
 from compress.graph import Chain, Node, copy_operation, float32_layers, from_config, rebuild, run_chain
 from compress.kinds import recurrent_weights
 from compress.ranges import Range
@@ -64,6 +65,8 @@ def stripped(operation: Any, chosen: bool) -> tuple[Any, list[np.ndarray]]:
         return copy_operation(operation), list(getattr(operation, "get_weights", list)())
     seen = {name: keras.ops.convert_to_numpy(value) for name, value in operation.seen().items()}
     config = {**operation.layer.get_config(), "name": operation.name, "trainable": True}
+    # Of a kernel that has another shape now: a class of ours, and the shape that it knows may change.
+    config |= {key: None for key in config if isinstance(getattr(operation.layer, key, None), Shaped)}
     real = set(map(id, operation.layer.weights))  # the state of a dropout's random numbers is none
     names = [key for key, variable in weights_of(operation.layer).items() if id(variable) in real]
     if "bias" in seen and "bias" not in names:

@@ -74,6 +74,24 @@ def _ends(graph: Graph) -> dict[int, Ends]:
     return ends
 
 
+def left_float(model: keras.Model, content: bytes) -> list[str]:
+    """Names of what is computed inside layers without a known integer form: only what they give has a range.
+
+    Args:
+        model: what `without_ranges` gave.
+        content: its file, with tensors named by `by_layer.scopes`.
+    """
+    unknown = [kind(each) == "float" for _, each in operations(model)]
+    graph = flatbuffer.unpack(content, origin="the converted file").subgraphs[0]
+    inside: dict[int, list[int]] = {}
+    for operator in graph.operators:
+        layers = by_layer.layers_of(model, graph, operator)
+        if layers and unknown[max(layers)]:
+            inside.setdefault(max(layers), []).extend(operator.outputs)
+    many = (index for outputs in inside.values() if len(outputs) > 1 for index in outputs)
+    return [graph.tensors[index].name.decode(errors="replace") for index in many]
+
+
 def trained_ranges(model: keras.Model, content: bytes, ends: Mapping[int, Ends]) -> dict[str, dict[str, np.ndarray]]:
     """For each tensor of a float file that has a range, by its name, the ends as ai-edge-quantizer takes them.
 

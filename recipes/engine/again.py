@@ -92,9 +92,9 @@ def export_again(folder: Path, quantize: Quantize, path: Path) -> None:
         compress.CompressError: the model cannot be exported so.
     """
     recipe = runs.read_recipe(folder)
-    names = ["model_qat.keras"] if quantize == recipe.export.quantize else []
-    names += [smaller.FILE, "model.keras"]
-    trained = next((folder / name for name in names if (folder / name).exists()), folder / "model.keras")
+    trained = folder / (smaller.FILE if smaller.changes(recipe) else "model.keras")
+    if recipe.compress.quantize_aware and quantize == recipe.export.quantize:
+        trained = folder / "model_qat.keras"
     _, prepared = keras_predict(trained)
     model = keras.models.load_model(trained, compile=False)
     examples = fitting(recipe, prepared, None)

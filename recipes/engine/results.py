@@ -202,7 +202,7 @@ class Smaller:
 
 @dataclass(frozen=True)
 class History:
-    """Curves of one training phase (`train`, `quantize`), one value an epoch.
+    """Curves of one training phase (`train`, `prune`, `quantize`, …), one value an epoch.
 
     `curves` has `loss` and the score (`accuracy`, …), both with `val_` too, `learning_rate`, `seconds`; `best_epoch`
     counts from 1; 0 is the start, where no epoch was better. `note` says what the phase was for.

@@ -101,7 +101,9 @@ def smaller(
         return model, ()
     record, path = recipe.compress, folder / FILE
     settings = train.fine_tuning(recipe.train, epochs=record.recovery_epochs, lr=record.recovery_lr)
-    phases = [transfer.Phase(change.name, "", settings, note=change.note) for change in asked]
+    phases = [
+        transfer.Phase(change.name, "", settings, note=change.note, rate="compress.recovery_lr") for change in asked
+    ]
     if path.exists():
         histories = [stages.read_history(stages.story(folder, step)) for step in phases]
         return keras.models.load_model(path, compile=False), tuple(histories)

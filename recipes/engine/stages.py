@@ -84,7 +84,7 @@ def compressed(
         ranges=recipe.compress.ranges,
         percentile=recipe.compress.percentile,
     )
-    step = transfer.Phase("quantize", "", settings)
+    step = transfer.Phase("quantize", "", settings, rate="compress.lr")
     small, history = phase(
         small,
         recipe=recipe,
@@ -137,6 +137,7 @@ def phase(
         start=start,
         by_loss=teacher is not None and recipe.compress.distill == 1.0,
         first=whole_from,
+        rate=step.rate,
         callbacks=callbacks,
     )
     unmoved = "no epoch was better than before" if history.best_epoch == 0 else ""
@@ -164,16 +165,22 @@ def read_history(path: Path) -> History:
     return History(**json.loads(path.read_text(encoding="utf-8")))
 
 
+def tested(model: keras.Model, examples: Examples, prepared: Preprocess) -> Evaluation:
+    """The evaluation on test data."""
+    return _judged(model, examples, prepared, "test")
+
+
 def judge(model: keras.Model, examples: Examples, prepared: Preprocess) -> tuple[Evaluation, Evaluation]:
     """The evaluations on validation and on test data."""
+    return _judged(model, examples, prepared, "validation"), tested(model, examples, prepared)
 
+
+def _judged(model: keras.Model, examples: Examples, prepared: Preprocess, split: str) -> Evaluation:
     def predict(x: np.ndarray) -> np.ndarray:
         return np.asarray(model.predict(x, batch_size=128, verbose=0))
 
-    evaluate = TASKS[examples.task].evaluate
     with quiet():  # of several models TensorFlow warns that it traces each
-        validation = evaluate(predict, examples.validation, prepared, split="validation")
-        return validation, evaluate(predict, examples.test, prepared, split="test")
+        return TASKS[examples.task].evaluate(predict, examples.splits()[split], prepared, split=split)
 
 
 def drawn(model: keras.Model, examples: Examples, prepared: Preprocess, test: Evaluation) -> tuple[Shown, ...]:

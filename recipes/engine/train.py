@@ -91,6 +91,7 @@ def fit(
     start: bool = False,
     by_loss: bool = False,
     first: int = 1,
+    rate: str = "train.lr",
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:
     """Train `model` in place; it ends with the weights of its best epoch on validation data.
@@ -112,6 +113,7 @@ def fit(
         start: whether the weights that it comes with count too, as epoch 0: where none is better, they stay.
         by_loss: whether the epoch of the lowest validation loss is the best, whatever its score.
         first: the first epoch that may be the best one, counted from 1.
+        rate: the field of the recipe that says the learning rate, for a message.
         callbacks: more of them.
 
     Raises:
@@ -143,7 +145,18 @@ def fit(
         state, best = State(best=rank(found, measure, by_loss)), model.get_weights()
     log = Log(folder / "tensorboard", phase, purge_step=state.epochs + 1)
     progress = Progress(phase, train.epochs, measure)
-    keeper = Keeper(path, state, best, measure, by_loss=by_loss, first=first, train=train, log=log, progress=progress)
+    keeper = Keeper(
+        path,
+        state,
+        best,
+        measure,
+        by_loss=by_loss,
+        first=first,
+        rate=rate,
+        train=train,
+        log=log,
+        progress=progress,
+    )
     # The averaged weights are swapped in for each validation; the keeper, first in the list, copies them there.
     swap = [keras.callbacks.SwapEMAWeights()] if train.ema else []
     try:
@@ -194,13 +207,14 @@ class Keeper(keras.callbacks.Callback):
         *,
         by_loss: bool,
         first: int,
+        rate: str,
         train: Train,
         log: Log,
         progress: Progress,
     ) -> None:
         super().__init__()
         self.path, self.state, self.best = path, state, best
-        self.measure, self.by_loss, self.first = measure, by_loss, first
+        self.measure, self.by_loss, self.first, self.rate = measure, by_loss, first, rate
         self.train, self.log, self.progress = train, log, progress
         self.failure = ""
         self._judged: list[np.ndarray] = []
@@ -220,7 +234,7 @@ class Keeper(keras.callbacks.Callback):
         loss = float((logs or {})["loss"])
         if not np.isfinite(loss):
             self.failure = (
-                f"the loss became {loss} in epoch {self.state.epochs + 1}; lower train.lr (it is {self.train.lr:g}) "
+                f"the loss became {loss} in epoch {self.state.epochs + 1}; lower {self.rate} (it is {self.train.lr:g}) "
                 "or bound the gradient with train.clip=1"
             )
             self.model.stop_training = True

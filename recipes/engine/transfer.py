@@ -32,6 +32,7 @@ class Phase:
         decay: of the rate, an endpoint further from the head.
         note: what the report says of it.
         find_lr: whether a range test sets its rate.
+        rate: the field of the recipe that says its learning rate.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Phase:
     decay: float = 1.0
     note: str = ""
     find_lr: bool = False
+    rate: str = "train.lr"
 
 
 def plan(recipe: Recipe) -> tuple[Phase, ...]:
@@ -51,7 +53,7 @@ def plan(recipe: Recipe) -> tuple[Phase, ...]:
     phases = [Phase("train", "head", recipe.train, note=f"only the head on the {record.weights} weights")]
     for number, endpoint in enumerate(record.unfreeze, start=1):
         note = f"{endpoint} and all after it"
-        phases.append(Phase(f"unfreeze{number}", endpoint, settings, record.layer_decay, note))
+        phases.append(Phase(f"unfreeze{number}", endpoint, settings, record.layer_decay, note, rate="transfer.lr"))
     return tuple(dataclasses.replace(phase, find_lr=record.find_lr) for phase in phases)
 
 

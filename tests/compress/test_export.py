@@ -270,6 +270,16 @@ def test_weights_that_are_no_numbers_are_refused_by_their_layer(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_constant_may_be_infinite(tmp_path):
+    inputs = keras.Input((3,))
+    hidden = keras.layers.BatchNormalization(name="hidden")
+    model = keras.Model(inputs, keras.layers.Softmax()(hidden(inputs)))
+    hidden.moving_mean.assign([0.0, np.inf, 0.0])
+    x = np.ones((1, 3), np.float32)
+    artifact = compress.export(model, tmp_path / "m.tflite", quantize="none")
+    np.testing.assert_allclose(compress.LiteModel(artifact.path).predict(x), model.predict(x, verbose=0), atol=1e-6)
+
+
 def test_a_look_up_table_is_refused(tmp_path):
     inputs = keras.Input((3,), dtype="int64")
     x = keras.layers.Embedding(5, 4)(keras.layers.IntegerLookup(vocabulary=[7, 8, 9])(inputs))

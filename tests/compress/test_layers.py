@@ -150,20 +150,53 @@ def test_a_lambda_goes_through_every_transform(rng, tmp_path):
     factor = 3.0
     inputs = keras.Input(VECTOR)
     x = layers.Lambda(lambda y, more: factor * y + more, arguments={"more": 0.5})(layers.Dense(6)(inputs))
-    model = keras.Model(inputs, layers.Dense(2)(layers.Dense(24, activation=lambda y: keras.ops.minimum(y, factor))(x)))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Dense(24, activation=lambda y: y + factor)(x)))
     x = rng.normal(size=(8, *VECTOR)).astype(np.float32)
     expected = model.predict(x, verbose=0)
+    nested = keras.Model(inputs, model(inputs))
     for copy in (
         compress.prune(model, 0.01),
         compress.cluster(model, 256),
         compress.strip(compress.prune(model, 0.01)),
         compress.distill(model, compress.prune(model, 0.01)).teacher,
+        compress.distill(nested, compress.prune(nested, 0.01)).teacher,
     ):
         np.testing.assert_allclose(copy.predict(x, verbose=0), expected, rtol=0.05, atol=0.05)
     small = compress.quantize_aware(model, calibration=[x])
     np.testing.assert_allclose(small.predict(x, verbose=0), expected, rtol=0.1, atol=0.1)
     artifact = compress.export(small, tmp_path / "m.tflite")
     np.testing.assert_allclose(compress.LiteModel(artifact.path).predict(x), expected, rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("name", FLOAT)
+def test_inside_such_a_layer_no_range_is_made_up_for_16_bits(name, rng, tmp_path):
+    """Only what it gives has a range; that of its parts is another."""
+    shape, make = FLOAT[name]
+    model, x = build((shape, lambda x: layers.Dense(3)(make(layers.Dense(6)(x)))), rng)
+    small = compress.quantize_aware(model, calibration=[x], activations=16)
+    artifact = compress.export(small, tmp_path / "m.tflite", quantize="int16x8")
+    wanted = small.predict(x, verbose=0)
+    assert artifact.float_tensors != ()
+    apart = np.abs(compress.LiteModel(artifact.path).predict(x) - wanted) / np.ptp(wanted)
+    assert apart.mean() < 1e-4 and apart.max() < 5e-3, (apart.mean(), apart.max())
+
+
+def scaled(x):
+    """Not registered with Keras."""
+    return keras.ops.relu(3.0 * x)
+
+
+def test_functions_that_keras_does_not_know(rng):
+    inputs = keras.Input(SERIES)
+    model = keras.Model(inputs, layers.Dense(2)(layers.Dense(24, activation=scaled)(inputs)))
+    x = rng.normal(size=(8, *SERIES)).astype(np.float32)
+    expected = model.predict(x, verbose=0)
+    pruned = compress.prune(model, 0.01)
+    for copy in (pruned, compress.strip(pruned), compress.quantize_aware(pruned, calibration=[x])):
+        np.testing.assert_allclose(copy.predict(x, verbose=0), expected, rtol=0.1, atol=0.1)
+    deep = layers.TimeDistributed(layers.Dense(3, activation=lambda y: 2.0 * y), name="deep")(inputs)
+    with pytest.raises(compress.CompressError, match="layer 'deep' cannot be copied"):
+        compress.quantize_aware(keras.Model(inputs, deep), calibration=[x])
 
 
 @pytest.mark.parametrize("swish", ["silu", keras.ops.silu])

@@ -82,7 +82,6 @@ def test_a_loop_is_found_and_written_out_it_is_integers(tmp_path):
 @pytest.mark.parametrize(
     ("model", "options", "expected", "words"),
     [
-        (model_of(layers.Lambda(abs, name="odd")), {}, ("refused", "odd"), "does not load"),
         (model_of(layers.LSTM(4), shape=(None, 3)), {}, ("refused", "x"), "fixed sizes"),
         (model_of(layers.LSTM(4, activation="relu", name="bent")), {}, ("float", "bent"), "no activation 'relu'"),
         (model_of(layers.RNN(layers.GRUCell(4), name="own")), {}, ("float", "own"), "RNN has no operator"),

@@ -92,8 +92,19 @@ def test_where_the_file_takes_longer_something_quicker_is_tried():
         ms=2.0,
     )
     first, second = {"a": 4, "b": 8}, {"a": 8, "b": 4}
+    asked = []
+
+    def watch(widths, ms):
+        asked.append(widths)
+        return ms[widths == second]
+
     assert found.widths(150, 3.5) == first
-    assert in_time(found, lambda widths: 4.0 if widths == first else 2.9, first, 150, 3.5) == second
+    for late in (4.0, 4.2, 40.0):  # by the last two, nothing is quick enough for what is left
+        assert in_time(found, lambda widths, late=late: watch(widths, (late, 2.9)), first, 150, 3.5) == second
+    asked.clear()
+    with pytest.raises(compress.CompressError, match=r"its file takes 3\.6 ms"):
+        in_time(found, lambda widths: watch(widths, (4.0, 3.6)), first, 150, 3.5)
+    assert asked == [first, second], "each is timed once"
 
 
 def test_there_is_a_budget(model, images):

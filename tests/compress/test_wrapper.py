@@ -1,3 +1,5 @@
+import zipfile
+
 import keras
 import numpy as np
 
@@ -168,6 +170,20 @@ def test_constraints_hold_for_the_weights_of_copies_along_the_same_axes(rng):
     reopened = keras.models.clone_model(copies["quantized"])
     found = [variable.constraint for variable in reopened.trainable_variables]
     assert None not in found and len(found) == len(expected)
+
+
+def test_what_strip_gives_is_plain_and_can_be_cut_and_trained(rng, tmp_path):
+    """The constraint of a series' kernel is a class of ours in the copy, and knows a shape that no longer holds."""
+    inputs = keras.Input((12, 4))
+    y = layers.Conv1D(32, 3, kernel_constraint=keras.constraints.MaxNorm(1.0, axis=(0, 1)))(inputs)
+    y = layers.GlobalAveragePooling1D()(layers.Conv1D(8, 3, activation="relu")(y))
+    x = rng.normal(size=(8, 12, 4)).astype(np.float32)
+    plain = compress.strip(compress.quantize_aware(keras.Model(inputs, layers.Dense(2)(y)), calibration=[x]))
+    plain.save(tmp_path / "plain.keras")
+    assert b"edgezoo" not in zipfile.ZipFile(tmp_path / "plain.keras").read("config.json")
+    less = compress.prune_channels(plain, 0.5)
+    less.compile("adam", "mse")
+    less.fit(x, np.zeros((8, 2)), verbose=0)
 
 
 def test_what_is_asked_of_an_activity_is_trained(rng):
