@@ -38,9 +38,14 @@ def answer(model: keras.Model, inputs: list[Any], forms: Forms, scopes: Mapping[
         if stand_in is not None:
             return _named(operation.name, stand_in)
         takes_training = getattr(operation, "_call_has_training_arg", False)
-        return functools.partial(operation, training=False) if takes_training else operation
+        return _in_inference(operation) if takes_training else operation
 
     return functional(model)._run_through_graph(inputs, operation_fn=call)
+
+
+def _in_inference(layer: Any) -> Callable[..., Any]:
+    """The layer's call in inference, whatever the graph notes: of a random layer of images, that it trains."""
+    return lambda *args, **kwargs: layer(*args, **{**kwargs, "training": False})
 
 
 def _named(name: str, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -116,3 +116,20 @@ def test_ranges_trained_for_other_integers_are_not_passed_over(batch, activation
         compress.export(small, tmp_path / "m.tflite", quantize=asked, calibration=[batch])
     artifact = compress.export(compress.strip(small), tmp_path / "m.tflite", quantize=asked, calibration=[batch])
     assert artifact.input.dtype == ("int8" if asked == "int8" else "int16")
+
+
+def test_layers_that_change_images_in_training_do_nothing_in_the_file(rng, tmp_path):
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(4, 3)(layers.RandomRotation(0.2)(layers.RandomFlip()(inputs)))
+    model = keras.Model(inputs, layers.Dense(3, name="head")(layers.Flatten()(x)))
+    images = rng.normal(size=(32, 6, 6, 3)).astype(np.float32)
+    small = compress.quantize_aware(model, calibration=[images], activations=16)
+    wide = compress.export(small, tmp_path / "wide.tflite", quantize="int16x8")
+    parts = compress.export(
+        model, tmp_path / "parts.tflite", quantize={"head": "none", "*": "int8"}, calibration=[images]
+    )
+    for artifact, source, most in ((wide, small, 1e-3), (parts, model, 0.05)):
+        assert artifact.ops["CONV_2D"] == artifact.ops["FULLY_CONNECTED"] == 1
+        wanted = source.predict(images, verbose=0)
+        apart = np.abs(compress.LiteModel(artifact.path).predict(images) - wanted).max()
+        assert apart < most * np.ptp(wanted)
