@@ -180,7 +180,7 @@ def export(
 def _check_numbers(model: keras.Model) -> None:
     """Refuse trained weights that are no numbers: converters make of them what no runtime reads."""
     for variable in model.trainable_variables:
-        values = np.asarray(variable).astype(np.float32)
+        values = np.asarray(variable).astype(np.float32, copy=False)
         if not np.isfinite(values).all():
             where = getattr(variable, "path", variable.name)  # of tf_keras, by name
             raise CompressError(

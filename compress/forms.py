@@ -48,17 +48,12 @@ def quantized(
             one_step = quantizer.qtyping.QuantGranularity.TENSORWISE
             for name in (names.FULLY_CONNECTED, names.CONV_2D_TRANSPOSE):
                 manager.add_static_config(".*", name, 8 if form == "int8" else 16, 8, one_step)
-        inside = flatbuffer.computed_in_loops(content)
-        if inside and form in STATIC:  # there are no ranges inside
-            where = "|".join(f"(^|;){re.escape(name)};" for name in inside)
+        inside = flatbuffer.computed_in_loops(content) if form in STATIC else []  # there are no ranges inside
+        for outputs in filter(None, (inside, left)):
             no = quantizer.AlgorithmName.NO_QUANTIZE
-            manager.add_quantization_config(where, names.ALL_SUPPORTED, algorithm_key=no)
-            manager.add_dynamic_config(where, names.FULLY_CONNECTED, num_bits=8)
-        if left:
-            where = "|".join(f"(^|;){re.escape(name)};" for name in left)
-            manager.add_quantization_config(
-                where, names.ALL_SUPPORTED, algorithm_key=quantizer.AlgorithmName.NO_QUANTIZE
-            )
+            manager.add_quantization_config(_one_of(outputs), names.ALL_SUPPORTED, algorithm_key=no)
+        if inside:
+            manager.add_dynamic_config(_one_of(inside), names.FULLY_CONNECTED, num_bits=8)
     else:
         for each in dict.fromkeys(form.values()):
             _ask(manager, _any_of(scope for scope, its in form.items() if its == each), each)
@@ -68,6 +63,11 @@ def quantized(
         if examples:
             ranges = extremes(content, examples, manager)
         return bytes(rewriter.quantize(ranges, enable_progress_report=False).quantized_model)
+
+
+def _one_of(outputs: Iterable[str]) -> str:
+    """A pattern for the operators that give one of the tensors named."""
+    return "|".join(f"(^|;){re.escape(name)};" for name in outputs)
 
 
 def _any_of(scopes: Iterable[str]) -> str:
